@@ -1,0 +1,33 @@
+# The few words of this house. `make demo` and `make test` set themselves up.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 2
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help demo test check studio base clean
+
+help:           ## these words
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: .venv/ready           ## bare machine to leaderboard: the Python standard library, no key, no network
+	$(BIN)/retort run examples/python-stdlib/run.toml
+
+test: .venv/ready           ## the whole test suite with its coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: .venv/ready           ## ruff and mypy --strict
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+studio: .venv/ready           ## langgraph dev with the run of `make demo`
+	LANGSMITH_TRACING=false $(BIN)/langgraph dev --no-browser
+
+base: .venv/ready           ## make the tiny base model again from nothing (about an hour)
+	$(BIN)/python -m finetune.tiny.recipe --out .scratch/base-again
+
+clean:           ## remove what runs and tests left
+	rm -rf runs .pytest_cache .mypy_cache .ruff_cache .coverage .langgraph_api
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,studio,dev]'
+	@touch .venv/ready

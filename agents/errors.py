@@ -1,0 +1,91 @@
+"""The one tree of errors that Retort raises, and how a missing extra is reported.
+
+::
+
+    RetortError                 something the user can act on; the command line prints it and exits with 2
+    ├── ConfigError             run.toml: unknown key, wrong type, value out of range
+    ├── CorpusError             manuals: missing folder, nothing readable in it
+    ├── ExamError               facts or exam: no usable fact, an entity that stands in no document, too few questions
+    ├── MissingExtra            a package of an optional extra is not installed
+    ├── SeatError               a seat's line cannot be opened: unknown provider, no such model folder, no key
+    ├── ProviderError           an endpoint failed after its retries; `kind` says how (refused, rate, server, timeout, auth)
+    ├── LedgerError             the ledger cannot be read or belongs to another version
+    ├── StageError              a stage's input is absent or half written: which stage makes it
+    ├── ProofError              a proof failed; the stage that asked for it is blocked
+    └── BoardError              two leaderboard rows were not played on the same board
+
+What a model, a tool or a judge does wrong is never an error: it is recorded on the trajectory by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class RetortError(Exception):
+    """Something the user can act on: the message names the value and the next thing to do."""
+
+
+class ConfigError(RetortError):
+    """A key or value of run.toml is wrong."""
+
+
+class CorpusError(RetortError):
+    """The manuals cannot be read."""
+
+
+class ExamError(RetortError):
+    """The facts do not make an exam."""
+
+
+class SeatError(RetortError):
+    """A seat cannot be opened."""
+
+
+class LedgerError(RetortError):
+    """The ledger cannot be used."""
+
+
+class StageError(RetortError):
+    """A stage lacks what an earlier stage makes."""
+
+
+class ProofError(RetortError):
+    """A proof failed."""
+
+
+class BoardError(RetortError):
+    """Rows of one leaderboard were played on different boards."""
+
+
+class ProviderError(RetortError):
+    """An endpoint failed after its retries.
+
+    Attributes:
+        kind: ``refused``, ``rate``, ``server``, ``timeout`` or ``auth``.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class MissingExtra(RetortError):
+    """A package of an optional extra is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs {package!r}, which is not installed: pip install 'retort[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+def need(module: str, extra: str) -> ModuleType:
+    """Import `module`, or raise `MissingExtra` with the line that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        wanted = module.partition(".")[0]
+        if error.name is not None and error.name.partition(".")[0] != wanted:
+            raise MissingExtra(error.name, extra) from error
+        raise MissingExtra(wanted, extra) from error

@@ -1,0 +1,84 @@
+"""Opens seats: one config line becomes a LangChain chat model.
+
+::
+
+    openai:MODEL@URL       any endpoint that speaks the OpenAI protocol            extra "openai"
+    vllm:MODEL[@URL]       joins the vLLM server at URL, or starts one for MODEL   extra "vllm" to start, "openai" to join
+    hf:PATH                in process: a model folder, an adapter folder, or `tiny-base`   extra "train"
+    scripted:answer-key@EXAM     the demonstrator that holds the key (no LLM)
+    scripted:lines@FILE          plays the lines of a file (no LLM)
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ..context import Seat
+from ..errors import SeatError
+
+if TYPE_CHECKING:
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+PROVIDERS = ("openai", "vllm", "hf", "scripted")
+
+_opened: dict[str, BaseChatModel] = {}
+_lock = threading.Lock()
+
+
+def split_spec(model: str) -> tuple[str, str, str | None]:
+    """`provider:model@url` -> (provider, model, url or None); raises SeatError for an unknown provider."""
+    provider, colon, rest = model.partition(":")
+    if not colon or provider not in PROVIDERS:
+        raise SeatError(f"seat {model!r}: expected provider:model[@url] with a provider of {', '.join(PROVIDERS)}")
+    name, at, url = rest.partition("@")
+    if not name:
+        raise SeatError(f"seat {model!r} names no model after {provider + ':'!r}")
+    return provider, name, url if at else None
+
+
+def open_seat(seat: Seat) -> BaseChatModel:
+    """The chat model of a seat; the same seat opens once a process.
+
+    Raises:
+        SeatError: unknown provider, no such model, no key.
+        MissingExtra: the provider's packages are not installed.
+    """
+    name = seat.model_dump_json()
+    with _lock:
+        if name not in _opened:
+            _opened[name] = _open(seat)
+        return _opened[name]
+
+
+def _open(seat: Seat) -> BaseChatModel:
+    provider, name, url = split_spec(seat.model)
+    if provider == "scripted":
+        from .scripted import open_scripted
+
+        return open_scripted(name, url)
+    if provider == "hf":
+        from .hf import open_hf
+
+        return open_hf(name, temperature=seat.temperature, max_tokens=seat.max_tokens)
+    if provider == "vllm":
+        from .vllm import open_vllm
+
+        return open_vllm(name, url, seat)
+    from .openai import open_openai
+
+    return open_openai(name, url, seat)
+
+
+async def close_seats() -> None:
+    """Close the connections of every opened seat and forget it.
+
+    To be awaited in the event loop that the seats were used in; servers and engines end with the process.
+    """
+    with _lock:
+        seats = list(_opened.values())
+        _opened.clear()
+    for seat in seats:
+        client = getattr(seat, "http_async_client", None)
+        if client is not None:
+            await client.aclose()

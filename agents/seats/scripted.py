@@ -1,0 +1,172 @@
+"""Scripted seats: chat models without a model, which say so in their names. They are the only fakes of the house.
+
+`answer-key` is the demonstrator: it holds the exam's key and shows honest work in the real graph. It searches for every
+hop, looks whether the manual's words really stand in what came back, tries once more with other words, and gives up
+where they do not. `lines` plays replies from a file.
+
+Both decide from the conversation alone, so the same conversation gets the same reply on every run and in any order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field, PrivateAttr
+
+from ..answers import GIVE_UP, fold, normalise, stands_in
+from ..errors import SeatError, StageError
+from ..files import read_jsonl
+from ..task import Hop, Task
+
+_WORD = re.compile(r"[^\s()]+")
+_TICKED = re.compile(r"`([^`]+)`")
+
+
+def open_scripted(name: str, path: str | None) -> BaseChatModel:
+    """The scripted seat `name`; raises SeatError for an unknown name or a missing file."""
+    if name not in ("answer-key", "lines"):
+        raise SeatError(f"scripted seat {name!r} is not known: answer-key@EXAM or lines@FILE")
+    if not path:
+        raise SeatError(f"scripted:{name} needs a file: scripted:{name}@{'exam.jsonl' if name == 'answer-key' else 'FILE'}")
+    try:
+        rows = read_jsonl(Path(path))
+    except StageError as error:
+        raise SeatError(f"scripted:{name}: {error}") from None
+    if name == "lines":
+        return LineScript(rows=rows)
+    return AnswerKey(tasks=tuple(Task.model_validate(row) for row in rows))
+
+
+class Scripted(BaseChatModel):
+    """Common to scripted seats: tools are accepted and remembered as `offered`, usage is counted in words."""
+
+    offered: bool = False
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        """The same seat, knowing that tools are there."""
+        return self.model_copy(update={"offered": bool(tools)})
+
+    def reply(self, messages: list[BaseMessage]) -> AIMessage:
+        """The next message."""
+        raise NotImplementedError
+
+    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        message = self.reply(messages)
+        prompt = sum(len(str(m.content).split()) for m in messages)
+        said = len(str(message.content).split()) + sum(len(json.dumps(c["args"]).split()) for c in message.tool_calls)
+        message.usage_metadata = {"input_tokens": prompt, "output_tokens": said, "total_tokens": prompt + said}
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        return self._generate(messages)
+
+
+def call(thought: str, query: str, turn: int) -> AIMessage:
+    """A message that thinks and searches."""
+    return AIMessage(content=thought, tool_calls=[{"name": "search", "args": {"query": query}, "id": f"call_{turn}"}])
+
+
+def tells(hop: Hop, block: str) -> bool:
+    """Whether a passage is about the hop's entity, every word of its name, and holds the hop's quote."""
+    return stands_in(hop.quote, block) and all(stands_in(word, block) for word in _WORD.findall(hop.entity))
+
+
+def subject(hop: Hop) -> str:
+    """What is looked up of the hop's entity: the ticked name in its attribute, or the attribute itself."""
+    ticked = _TICKED.search(hop.attribute)
+    return ticked.group(1) if ticked else hop.attribute
+
+
+class AnswerKey(Scripted):
+    """The demonstrator that holds the key."""
+
+    tasks: tuple[Task, ...] = Field(repr=False)  # LangChain takes a seat's repr at every call: 50 ms of 1,500 tasks
+    _by_question: dict[str, Task] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Index the tasks by question."""
+        self._by_question = {fold(task.question): task for task in self.tasks}
+
+    def reply(self, messages: list[BaseMessage]) -> AIMessage:
+        """Search for the first hop whose words have not been seen, or answer, or give up."""
+        task = self._task(messages)
+        if task is None:
+            return AIMessage(content=f"This question is not in my key.\nAnswer: {GIVE_UP}")
+        if not self.offered:
+            return AIMessage(content=f"I hold the key.\nAnswer: {task.gold}")
+        seen = [block for m in messages if isinstance(m, ToolMessage) for block in str(m.content).split("\n\n[")]
+        asked = [str(c["args"].get("query")) for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
+        for hop in task.hops:
+            if any(tells(hop, block) for block in seen):
+                continue
+            name = subject(hop)
+            for query in (f"{hop.entity} {name}", hop.entity):
+                if query not in asked:
+                    return call(f"I look up {name} of {hop.entity}.", query, len(asked))
+            return AIMessage(content=f"I did not find {name} of {hop.entity}.\nAnswer: {GIVE_UP}")
+        quotes = "".join(f"Quote: {hop.quote}\n" for hop in task.hops)
+        return AIMessage(content=f"{conclusion(task)}\n{quotes}Answer: {task.gold}")
+
+    def _task(self, messages: list[BaseMessage]) -> Task | None:
+        first = next((m for m in messages if isinstance(m, HumanMessage)), None)
+        if first is None:
+            return None
+        question = str(first.content).split("\nA) ")[0]
+        return self._by_question.get(fold(question))
+
+
+def conclusion(task: Task) -> str:
+    """The demonstrator's last thought: how the answer follows from what it read."""
+    if task.kind in ("call", "effective"):
+        held = task.hops and normalise(task.hops[-1].value) == normalise(task.gold)
+        return "It is left unset, so the default holds." if held else "It is set, so that value holds."
+    return "The manual says so."
+
+
+class LineScript(Scripted):
+    """Plays a file: each row `{"reply": ..., "call"?: {...}, "turn"?: n, "when"?: words}`.
+
+    The first row whose `turn` (number of assistant messages so far) and `when` (words of the first user message) fit is
+    played; a row without `turn` fits every turn. `raw_call` gives a call that cannot be read.
+    """
+
+    rows: list[dict[str, Any]] = Field(repr=False)
+
+    def reply(self, messages: list[BaseMessage]) -> AIMessage:
+        """The first row that fits; where none does, the script gives up."""
+        turn = sum(isinstance(m, AIMessage) for m in messages)
+        first = next((str(m.content) for m in messages if isinstance(m, HumanMessage)), "")
+        for row in self.rows:
+            if row.get("turn", turn) != turn or str(row.get("when", "")) not in first:
+                continue
+            message = AIMessage(content=str(row.get("reply", "")))
+            if "call" in row:
+                named = row["call"]
+                message.tool_calls = [
+                    {"name": named.get("name", "search"), "args": named.get("arguments", {}), "id": f"call_{turn}"}
+                ]
+            if "raw_call" in row:
+                message.invalid_tool_calls = [
+                    {
+                        "name": None,
+                        "args": str(row["raw_call"]),
+                        "id": None,
+                        "error": "not JSON",
+                        "type": "invalid_tool_call",
+                    }
+                ]
+            return message
+        return AIMessage(content=f"The script has no line for turn {turn}.\nAnswer: {GIVE_UP}")

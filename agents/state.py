@@ -1,0 +1,49 @@
+"""What the players share during one episode: the graph's state, messages and plain values only.
+
+Plain values keep checkpoints readable in Studio and safe to load. `gold` travels here for the verifier's last check; no
+prompt is made from it.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+
+
+class Episode(TypedDict, total=False):
+    """State of THE graph."""
+
+    question: str
+    options: list[str]
+    gold: str | None
+    messages: Annotated[list[AnyMessage], add_messages]
+    searches: Annotated[list[dict[str, Any]], operator.add]
+    """`graphs.trajectory.Search` as plain values."""
+    steps: int
+    repairs: int
+    revisions: int
+    prompt_tokens: int
+    completion_tokens: int
+    started: float
+    """`time.monotonic()` at the first step."""
+    answer: str | None
+    choice: str | None
+    quotes: list[str]
+    verdict: dict[str, Any] | None
+    stop: str | None
+    """Why the episode ended; None while it runs."""
+
+
+class Lookup(TypedDict, total=False):
+    """State of the search agent's subgraph."""
+
+    query: str
+    rewritten: str
+    hits: list[tuple[str, float]]
+    """Chunk id and score, best first."""
+    extract: str
+    prompt_tokens: int
+    completion_tokens: int

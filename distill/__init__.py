@@ -1,0 +1,1 @@
+"""The distillery: facts -> exam -> episodes -> ledger -> kept and dropped -> datasets."""

@@ -1,0 +1,120 @@
+"""Kept episodes and allowed pages become training files in TRL's conversational form, with a card.
+
+`tools` is a JSON string (Arrow would fill a schema's absent keys with null); tool-call arguments stay dicts, which
+`load_dataset("json")` of datasets 5 keeps as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agents.files import write_json, write_jsonl, write_text
+from agents.library.chunks import Chunk
+from agents.task import Task
+from graphs.trajectory import Trajectory
+
+from .keep import Sorted, legend
+
+_KEYS = ("role", "content", "tool_calls", "tool_call_id", "name")
+
+
+class DatasetConfig(BaseModel):
+    """[dataset] of run.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_task: int = 1
+    """Accepted episodes kept of one task and mode, the shortest first."""
+    reasoning: bool = False
+    """Whether a teacher's hidden reasoning is trained, before the turn's content."""
+
+
+def sft_row(trajectory: Trajectory, *, reasoning: bool = False) -> dict[str, Any]:
+    """One training row: messages, tools as a JSON string, and where the row comes from."""
+    messages = []
+    for message in trajectory.messages:
+        row = {key: message[key] for key in _KEYS if key in message}
+        if reasoning and message.get("reasoning_content"):
+            row["reasoning_content"] = message["reasoning_content"]
+        messages.append(row)
+    return {
+        "messages": messages,
+        "tools": json.dumps(list(trajectory.tools), ensure_ascii=False),
+        "key": trajectory.key,
+        "task_id": trajectory.task_id,
+    }
+
+
+def cpt_row(chunk: Chunk) -> dict[str, Any]:
+    """One page section as text for continual pretraining."""
+    return {"text": f"{chunk.title}\n{chunk.text}".strip(), "chunk": chunk.id}
+
+
+def training_texts(kept: Iterable[Trajectory], chunks: Iterable[Chunk]) -> list[tuple[str, str]]:
+    """(id, text) of everything that a student will be trained on or reads while being trained."""
+    rows = [(t.key, "\n".join(training_text(message) for message in t.messages)) for t in kept]
+    return [*rows, *((chunk.id, cpt_row(chunk)["text"]) for chunk in chunks)]
+
+
+def training_text(message: Mapping[str, Any]) -> str:
+    """A message's content and its calls' arguments."""
+    calls = [json.dumps(c["function"]["arguments"], ensure_ascii=False) for c in message.get("tool_calls") or ()]
+    return "\n".join([str(message["content"]), *calls])
+
+
+def write_dataset(
+    run: Path, tasks: Mapping[str, Task], result: Sorted, chunks: Sequence[Chunk], config: DatasetConfig
+) -> dict[str, Any]:
+    """Write data/sft.jsonl, data/cpt.jsonl, dataset.json and the card; returns the counts."""
+    folder = run / "data"
+    write_jsonl(folder / "sft.jsonl", (sft_row(t, reasoning=config.reasoning) for t in result.kept))
+    write_jsonl(folder / "cpt.jsonl", (cpt_row(chunk) for chunk in chunks))
+    levels = Counter(tasks[t.task_id].level for t in result.kept)
+    kinds = Counter(tasks[t.task_id].kind for t in result.kept)
+    counts: dict[str, Any] = {
+        "ledger": len(result.kept) + len(result.dropped),
+        "kept": len(result.kept),
+        "dropped": len(result.dropped),
+        "reasons": result.reasons(),
+        "levels": dict(levels.most_common()),
+        "kinds": dict(kinds.most_common()),
+        "cpt_chunks": len(chunks),
+        "turns": sum(t.usage.calls for t in result.kept),
+        "teams": dict(Counter(t.team for t in result.kept)),
+    }
+    write_json(run / "dataset.json", counts)
+    write_text(folder / "README.md", card(counts))
+    return counts
+
+
+def card(counts: Mapping[str, Any]) -> str:
+    """The dataset card, with the front matter that dataset hubs read."""
+    dropped = "".join(f"| `{name}` | {number} | {legend(name)} |\n" for name, number in counts["reasons"].items())
+    table = f"\n| reason | episodes | meaning |\n| --- | ---: | --- |\n{dropped}" if dropped else ""
+    levels = ", ".join(f"{name} {number}" for name, number in counts["levels"].items())
+    teams = ", ".join(f"{name} {number}" for name, number in counts["teams"].items())
+    return f"""---
+configs:
+- config_name: sft
+  data_files: sft.jsonl
+- config_name: cpt
+  data_files: cpt.jsonl
+tags: [retort, distillation, tool-use]
+---
+# Dataset of this run
+
+Made by `retort dataset` from the ledger: {counts["ledger"]} episodes = {counts["kept"]} kept + {counts["dropped"]} dropped.
+{table}
+- `sft.jsonl`: {counts["kept"]} conversations ({counts["turns"]} assistant turns), TRL conversational form: `messages`
+  (thought in `content`, `tool_calls` with dict arguments), `tools` (JSON string), `key` of the episode, `task_id`.
+  By level: {levels or "none"}. Teams: {teams or "none"}.
+- `cpt.jsonl`: {counts["cpt_chunks"]} manual sections as `text`, those of held-out entities and those that name one left out.
+
+Load: `datasets.load_dataset("json", data_files="sft.jsonl")` (datasets >= 5.2 keeps arguments free of nulls).
+"""

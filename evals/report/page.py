@@ -1,0 +1,125 @@
+"""Renders report.html: what the run says, then every part of it that can be checked.
+
+The page's Content-Security-Policy allows no request at all and no script but the page's own, by its hash; model text
+reaches the page only as escaped JSON and is shown through textContent.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from agents.errors import need
+from agents.files import write_text
+from agents.task import LEVELS
+
+from ..leaderboard import read_arm, read_exam
+from ..rows import Comparison, Leaderboard, Row
+from ..tables import number, p_value, percent
+from . import episodes, material, plots
+
+
+@cache
+def _asset(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def headline(board: Leaderboard) -> str:
+    """What came out, in a sentence or two of plain words."""
+    hero, base = board.hero(), board.first("base", None)
+    low, high = percent(hero.accuracy.low, 0), percent(hero.accuracy.high, 0)
+    name = hero.arm[:1].upper() + hero.arm[1:]
+    said = f"{name} answers {percent(hero.accuracy.value)} % of {board.n} held-out questions right"
+    said += f" (95 % interval {low} to {high} %)"
+    if base is not None and base.arm != hero.arm:
+        said += f"; its untrained base answers {percent(base.accuracy.value)} %"
+    if board.best_trivial != (base.arm if base else None):
+        said += f", the best trivial baseline ({board.best_trivial}) {percent(board.best_trivial_accuracy)} %"
+    rival = next((each for each in hero.against if each.role == "trivial"), None)
+    return f"{said}. {sized(rival)}" if rival else f"{said}."
+
+
+def sized(rival: Comparison) -> str:
+    """How far the hero stands from the best trivial player, and whether chance explains it."""
+    away = "above" if rival.difference >= 0 else "below"
+    clear = "more than chance explains" if rival.p_holm < 0.05 else "which chance may explain"
+    points = f"{abs(100 * rival.difference):.1f} points {away} {rival.other}"
+    return f"That is {points}, {clear} (exact McNemar, Holm-corrected {p_value(rival.p_holm)})."
+
+
+def failures(board: Leaderboard) -> dict[str, Any]:
+    """Columns (stops, then failed checks) and their counts an arm."""
+    stops = list(dict.fromkeys(name for row in board.rows for name in row.stops if name != "answered"))
+    reasons = list(dict.fromkeys(name for row in board.rows for name in row.reasons))
+    rows = [(row, [row.stops.get(s, 0) for s in stops], [row.reasons.get(r, 0) for r in reasons]) for row in board.rows]
+    return {"stops": stops, "reasons": reasons, "rows": rows}
+
+
+def conduct(row: Row) -> list[str]:
+    """The cells on how an arm plays."""
+    m = row.means
+    shares = [percent(row.answered), percent(row.searched), percent(row.parse_failures)]
+    rest = [number(m["searches"], 2), percent(m["evidence_recall"]), percent(m["grounded"])]
+    return [*shares, *rest, number(m["prompt_tokens"], 0), number(m["completion_tokens"], 0), number(m["seconds"], 2)]
+
+
+def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str:
+    """The page as text.
+
+    Raises:
+        StageError: the exam or an arm's trajectories are not there.
+        MissingExtra: jinja2 or matplotlib is not installed.
+    """
+    jinja2 = need("jinja2", "report")
+    markup = need("markupsafe", "report").Markup
+    held_out, train = read_exam(run)
+    held_out = held_out[: board.n]
+    played = {row.arm: {t.task_id: t for t in read_arm(run, row.arm)} for row in board.rows}
+    data, note = episodes.viewer(board, held_out, played, limit)
+    curves = material.curves(run)
+    script = _asset("viewer.js")
+    proofs = material.proofs(run)
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"percent": percent, "number": number, "p": p_value}
+    page = environment.from_string(_asset("page.html.jinja")).render(
+        board=board,
+        hero=board.hero(),
+        base=board.first("base", None),
+        teacher=board.first("teacher"),
+        headline=headline(board),
+        levels=[level for level in LEVELS if board.levels.get(level)],
+        tint=plots.colours([row.arm for row in board.rows]),
+        conduct=conduct,
+        accuracy=markup(plots.accuracy_plot(board)),
+        losses=markup(plots.loss_plot(curves)) if curves else None,
+        trainings=material.trainings(run),
+        proofs=proofs,
+        failed=sum(not each.passed for each in proofs),
+        composition=material.composition([*train, *held_out]),
+        dataset=material.optional(run, "dataset.json", "dataset"),
+        stages=material.optional(run, "stages.json", "index"),
+        failures=failures(board),
+        note=note,
+        data=markup(data),
+        style=markup(_asset("style.css")),
+        script=markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return str(page)
+
+
+def write_report(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> Path:
+    """Write report.html and return its path; `limit` is the size in bytes that its trajectories may take."""
+    path = run / "report.html"
+    write_text(path, render(run, board, limit=limit))
+    return path

@@ -1,0 +1,51 @@
+"""Merging: an adapter put into its base's weights, for servers that take no adapters and for training on top of it.
+
+The base is opened in 16 or 32 bits, never in 4: a merge into quantised weights drifts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from agents.errors import SeatError
+from agents.rendering import load_tokenizer, stop_ids
+from agents.seats.weights import find_weights
+
+from .student import declare_stops, staged
+
+
+def merged(name: str, *, dtype: str | None = None, device: str | None = None) -> Any:
+    """The full model that `name` stands for, with its adapter, if it is one, merged; raises SeatError."""
+    import torch
+
+    from agents.seats.engine import default_device, load_model, put_on
+
+    weights = find_weights(name)
+    model = load_model(weights.base, torch.device(device) if device else default_device(), dtype)
+    if weights.adapter is None:
+        return model
+    adapted = put_on(model, weights.adapter)
+    if not hasattr(adapted.base_model, "merge_and_unload"):
+        kind = adapted.peft_config["default"].peft_type
+        raise SeatError(f"an adapter of type {kind!s} cannot be merged: serve {name!r} as it is")
+    whole: Any = adapted.merge_and_unload(safe_merge=True)
+    return whole.eval()
+
+
+def merge(adapter: str, out: Path) -> Path:
+    """Write the adapter in folder `adapter`, merged, as a full model with its tokenizer to the folder `out`.
+
+    Raises:
+        SeatError: `adapter` is no adapter, or cannot be merged.
+    """
+    weights = find_weights(adapter)
+    if weights.adapter is None:
+        raise SeatError(f"{adapter!r} is a full model already: there is nothing to merge")
+    tok = load_tokenizer(weights.words)
+    model = merged(adapter)
+    declare_stops(model, stop_ids(tok), tok.pad_token_id)
+    with staged(out) as folder:
+        model.save_pretrained(folder)
+        tok.save_pretrained(folder)
+    return out

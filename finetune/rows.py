@@ -1,0 +1,119 @@
+"""Rows of data/sft.jsonl and data/cpt.jsonl: read line by line, checked, and handed to TRL without a key added.
+
+Arrow gives every tool call the keys of every other tool's calls, filled with null, unless a column is told to stay
+JSON; a student would be trained on `"k": null`. What the dataset holds is compared with the lines of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agents.errors import StageError
+from agents.files import read_lines_kept
+from agents.rendering import plain, quiet
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+ROLES = ("system", "user", "assistant", "tool")
+
+
+class Row(BaseModel):
+    """One episode to train on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    """Line in the file, from 1."""
+    messages: tuple[dict[str, Any], ...]
+    tools: tuple[dict[str, Any], ...]
+
+    @property
+    def turns(self) -> list[int]:
+        """Indexes of the assistant's messages."""
+        return [at for at, message in enumerate(self.messages) if message["role"] == "assistant"]
+
+
+def read_episodes(path: Path) -> list[Row]:
+    """Read data/sft.jsonl.
+
+    Raises:
+        StageError: the file is absent or empty, or a line (named) is no episode.
+    """
+    rows = [_episode(path, number, value) for number, value in _lines(path)]
+    if not rows:
+        raise StageError(f"{path} holds no row: collect more episodes, or loosen what is kept")
+    return rows
+
+
+def read_texts(path: Path) -> list[str]:
+    """Read the texts of data/cpt.jsonl; raises StageError like `read_episodes`."""
+    texts: list[str] = []
+    for number, value in _lines(path):
+        if not isinstance(value.get("text"), str):
+            raise StageError(f"{path}, line {number}: no 'text': run the stage 'dataset' again")
+        if value["text"].strip():
+            texts.append(value["text"])
+    if not texts:
+        raise StageError(f"{path} holds no text: run the stage 'dataset' again")
+    return texts
+
+
+def episodes_dataset(rows: Sequence[Row], tok: Any) -> Dataset:
+    """Rows as TRL reads them: `messages` as the one rendering reads them, `tools` as a JSON string.
+
+    Raises:
+        StageError: a value of a row does not come back from the dataset as it went in.
+    """
+    from datasets import Dataset
+
+    raw = [{"messages": plain(tok, row.messages), "tools": json.dumps(row.tools)} for row in rows]
+    dataset = Dataset.from_list(raw, on_mixed_types="use_json")
+    for row, before, after in zip(rows, raw, dataset, strict=True):
+        if json.dumps(before["messages"], sort_keys=True) != json.dumps(after["messages"], sort_keys=True):
+            raise StageError(f"row {row.number}: the dataset library changed its messages: {after['messages']!r}")
+    return dataset
+
+
+def texts_dataset(texts: Sequence[str], tok: Any) -> Dataset:
+    """Texts as TRL reads them, control tokens in them kept as text."""
+    from datasets import Dataset
+
+    return Dataset.from_list([{"text": quiet(tok, text)} for text in texts])
+
+
+def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Number and value of every line; raises StageError for the first broken one."""
+    values, remarks = read_lines_kept(path)
+    if remarks:
+        raise StageError(f"{path}, {remarks[0]}: run the stage 'dataset' again")
+    filled = [at for at, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip()]
+    return list(zip(filled, values, strict=True))
+
+
+def _episode(path: Path, number: int, value: dict[str, Any]) -> Row:
+    where = f"{path}, line {number}"
+    messages, tools = value.get("messages"), value.get("tools")
+    if not isinstance(messages, list) or not messages:
+        raise StageError(f"{where}: no 'messages': run the stage 'dataset' again")
+    for message in messages:
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise StageError(f"{where}: {message!r:.120} is no message with a role of {', '.join(ROLES)}")
+        for call in message.get("tool_calls") or []:
+            function = call.get("function") if isinstance(call, dict) else None
+            if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict):
+                raise StageError(f"{where}: the tool call {call!r:.120} has no dict of arguments")
+    try:
+        tools = json.loads(tools) if isinstance(tools, str) else tools or []
+    except ValueError as error:
+        raise StageError(f"{where}: 'tools' is no JSON ({error})") from None
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise StageError(f"{where}: 'tools' is no list of schemas")
+    if not any(message["role"] == "assistant" for message in messages):
+        raise StageError(f"{where}: no assistant turn, so nothing to train on")
+    return Row(number=number, messages=tuple(messages), tools=tuple(tools))

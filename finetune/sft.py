@@ -1,0 +1,72 @@
+"""SFT: kept episodes become a student that thinks, calls and answers; loss on the assistant's turns alone.
+
+An adapter folder as base is merged first: stacked adapters are refused by most servers. A LoRA student trained so
+carries its merged base in `base/` within its folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.rendering import render
+
+from .rows import episodes_dataset, read_episodes
+from .settings import TrainConfig, TrainingResult
+
+if TYPE_CHECKING:
+    from .proofs import Proof
+    from .training import Prepared
+
+
+class SftConfig(TrainConfig):
+    """Settings of SFT; see `TrainConfig`."""
+
+
+def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> TrainingResult:
+    """Train on data/sft.jsonl and publish the student in the folder `out`, replacing what was there.
+
+    A training that was killed goes on from its last checkpoint (in `OUT.partial/`) when it is started again.
+
+    Args:
+        base: `tiny-base`, a full model folder, an adapter folder, or a hub id.
+        data: JSON lines of {"messages": [...], "tools": "JSON"}.
+        out: The student's folder.
+        config: Settings.
+        seed: Of the order of rows, of dropout and of the adapter's start.
+
+    Raises:
+        StageError: `data` is absent, empty or broken.
+        SeatError: no model in `base`.
+        ProofError: a proof failed; `out` is as it was.
+        MissingExtra: a library of the extra `train` or `qlora` is not installed.
+    """
+    rows = read_episodes(data)
+    from .proofs import demand, run_proofs
+    from .proofs_rows import LengthEvidence, RowsEvidence, prove_length
+    from .training import train
+
+    length: list[Proof] = []
+
+    def prepare(tok: Any, positions: int | None) -> Prepared:
+        lengths = [len(render(tok, row.messages, row.tools, add_generation_prompt=False)) for row in rows]
+        max_length = config.max_length or max(lengths)
+        evidence = LengthEvidence([row.number for row in rows], lengths, max_length, positions)
+        length.append(prove_length(evidence))
+        demand(length)
+        return episodes_dataset(rows, tok), len(rows), max_length, {"assistant_only_loss": True, "packing": False}
+
+    def prove(tok: Any, dataset: Any, max_length: int, positions: int | None) -> list[Proof]:
+        evidence = RowsEvidence(tok, rows, dataset["input_ids"], dataset["labels"], max_length, positions)
+        return [*length, *run_proofs("sft-rows", evidence)]
+
+    def sample(tok: Any) -> list[list[int]]:
+        """Prompts of the turns of the first rows, the shorter ones."""
+        prompts = [
+            render(tok, row.messages[:turn], row.tools, add_generation_prompt=True)
+            for row in rows[:3]
+            for turn in row.turns
+        ]
+        return sorted(prompts, key=len)[:6]
+
+    return train("sft", base, data, out, config, seed=seed, prepare=prepare, prove=prove, sample=sample)

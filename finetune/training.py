@@ -1,0 +1,148 @@
+"""The road both trainings take: open the base, prove the rows, train, stage the student, prove it, publish it.
+
+`sft.py` and `pretrain.py` say what their rows are; everything that must be the same for both stands here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from agents.files import write_json, write_jsonl
+from agents.rendering import load_tokenizer, stop_ids
+from agents.seats.engine import default_device, load_model
+from agents.seats.weights import find_weights
+from graphs.trajectory import digest
+
+from .proofs import Proof, demand, run_proofs
+from .proofs_student import StudentEvidence
+from .settings import TrainConfig, TrainingResult
+from .student import base_name, declare_stops, staged, versions, write_adapter, write_seat
+from .trainer import build_trainer, last_checkpoint, open_base, partial_folder, quiet_libraries, run_trainer
+
+Prepared = tuple[Any, int, int, dict[str, Any]]
+"""Dataset for TRL, number of rows, max_length, further options of SFTConfig."""
+
+
+def fingerprint(base: str, data: Path, config: TrainConfig, seed: int) -> str:
+    """Changes when anything does that a training depends on."""
+    content = hashlib.sha256(data.read_bytes()).hexdigest()
+    weights = find_weights(base)
+    own = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in _adapter_files(weights.adapter)]
+    return digest(weights.signature(), own, content, config.model_dump(), seed)
+
+
+def train(
+    kind: Literal["sft", "cpt"],
+    base: str,
+    data: Path,
+    out: Path,
+    config: TrainConfig,
+    *,
+    seed: int,
+    prepare: Callable[[Any, int | None], Prepared],
+    prove: Callable[[Any, Any, int, int | None], list[Proof]],
+    sample: Callable[[Any], list[list[int]]],
+) -> TrainingResult:
+    """Run one training to a published student.
+
+    Args:
+        prepare: (tokenizer, positions) -> what TRL reads; may raise ProofError.
+        prove: (tokenizer, TRL's tokenised dataset, max_length, positions) -> proofs on the rows.
+        sample: (tokenizer) -> prompts for the proofs on the student.
+    """
+    weights = find_weights(base)
+    tok = load_tokenizer(weights.words, chat_template=config.chat_template, training=True)
+    folder = partial_folder(out, fingerprint(base, data, config, seed))
+    try:
+        opened = open_base(base, weights, config)
+        dataset, rows, max_length, options = prepare(tok, opened.positions)
+        settings = {"max_length": max_length, **options}
+        desc = f"{kind.upper()} {out.name}"
+        trainer = build_trainer(opened, tok, dataset, config, folder, seed=seed, rows=rows, desc=desc, options=settings)
+        proofs = prove(tok, trainer.train_dataset, max_length, opened.positions)
+        demand(proofs)
+    except BaseException:
+        if last_checkpoint(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    tokens, trained = _counts(trainer.train_dataset)
+    ran = run_trainer(trainer, folder)
+    model, stops = ran.model.eval(), stop_ids(tok)
+    with staged(out) as student:
+        with quiet_libraries():
+            if config.method == "full":
+                declare_stops(model, stops, tok.pad_token_id)
+                model.save_pretrained(student)
+            else:
+                _save_adapter(model, student, base, out, opened.name)
+            tok.save_pretrained(student)
+        del model, trainer, opened
+        with quiet_libraries():
+            proofs += _prove_student(base, student, tok, config, sample)
+        demand(proofs, student / "proofs.json")
+        write_seat(student, trained=kind, method=config.method, base=base)
+        write_jsonl(student / "losses.jsonl", ran.curve)
+        losses = [line["loss"] for line in ran.curve]
+        result = TrainingResult(
+            out=out,
+            method=config.method,
+            base=base,
+            rows=rows,
+            tokens=tokens,
+            trained_tokens=trained,
+            max_length=max_length,
+            steps=ran.steps,
+            resumed_from=ran.resumed_from,
+            seconds=round(ran.seconds, 3),
+            first_loss=losses[0] if losses else None,
+            last_loss=losses[-1] if losses else None,
+            proofs=tuple(proofs),
+        )
+        record = result.model_dump(mode="json", exclude={"out", "proofs"})
+        more = {"kind": kind, "seed": seed, "config": config.model_dump(mode="json"), "versions": versions()}
+        write_json(student / "training.json", {**record, **more})
+    shutil.rmtree(folder, ignore_errors=True)
+    return result
+
+
+def _save_adapter(model: Any, student: Path, base: str, out: Path, opened: str) -> None:
+    """Save the adapter; a base that was an adapter itself goes, merged, into the folder `base` within."""
+    if opened:
+        write_adapter(model, student, base_name(base, find_weights(base), out))
+        return
+    from .merge import merged
+
+    write_adapter(model, student, "base")
+    merged(base).save_pretrained(student / "base")
+
+
+def _prove_student(
+    base: str, student: Path, tok: Any, config: TrainConfig, sample: Callable[[Any], list[list[int]]]
+) -> list[Proof]:
+    from .merge import merged
+
+    weights = find_weights(base)
+    whole = merged(base) if weights.adapter is not None else load_model(weights.base, default_device())
+    evidence = StudentEvidence(
+        base=whole, folder=student, prompts=sample(tok), stops=stop_ids(tok), pad=tok.pad_token_id
+    )
+    proofs = run_proofs("student", evidence)
+    if config.method != "full":
+        proofs += run_proofs("adapter", evidence)
+    return proofs
+
+
+def _counts(dataset: Any) -> tuple[int, int]:
+    """Tokens, and tokens that carry loss, of TRL's dataset."""
+    tokens = sum(len(ids) for ids in dataset["input_ids"])
+    if "labels" not in dataset.column_names:
+        return tokens, tokens
+    return tokens, sum(sum(label != -100 for label in labels) for labels in dataset["labels"])
+
+
+def _adapter_files(adapter: Path | None) -> Sequence[Path]:
+    return sorted(adapter.glob("*.safetensors")) if adapter is not None else []

@@ -1,0 +1,131 @@
+"""Plays one episode: a task on THE graph, bounded, and its trajectory.
+
+What players do wrong ends up on the trajectory by name. Only an endpoint's lasting failure (ProviderError) and
+programming errors come out as exceptions; neither is an attempt, so neither makes a trajectory.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.errors import GraphRecursionError
+
+from agents.context import Context
+from agents.task import Task
+from agents.tools import TOOLS
+
+from .board import board_hash, episode_key, team_identity
+from .react import graph
+from .trajectory import Search, Trajectory, Usage, Verdict
+
+
+@dataclass(frozen=True)
+class Table:
+    """A context with its hashes, worked out once for many episodes."""
+
+    context: Context
+    board: str
+    team: str
+    """`team_identity`."""
+
+    @classmethod
+    def lay(cls, context: Context) -> Table:
+        """Hash the board and the players of `context`; reads the library and the seats' files."""
+        return cls(context=context, board=board_hash(context), team=team_identity(context.team))
+
+    def key(self, task: Task, sample: int = 0) -> str:
+        """The key of an episode at this table."""
+        return episode_key(task, self.team, self.board, self.context.mode, sample)
+
+
+async def play(task: Task, table: Table, *, sample: int = 0) -> Trajectory:
+    """Play `task` and return its record.
+
+    Raises:
+        ProviderError: an endpoint failed for good; there is no record.
+    """
+    context = table.context
+    begun = time.monotonic()
+    start = {"question": task.question, "options": list(task.options), "gold": task.gold}
+    # reason + act/repair/verify a turn, and room: the context's own limits end the episode first.
+    rounds = 4 * (context.board.limits.steps + context.board.limits.repairs + context.board.limits.revisions) + 10
+    try:
+        state: dict[str, Any] = await graph.ainvoke(
+            start, {"recursion_limit": rounds}, context=context
+        )
+    except GraphRecursionError:  # cannot happen while every turn counts a step; kept as the named end if it does
+        state = {**start, "stop": "limit:rounds"}
+    return record(state, task, table, sample=sample, seconds=time.monotonic() - begun)
+
+
+def record(state: dict[str, Any], task: Task, table: Table, *, sample: int, seconds: float) -> Trajectory:
+    """The trajectory of a graph state that has ended."""
+    context = table.context
+    verdict = state.get("verdict") or {"well_formed": False, "reasons": ()}
+    return Trajectory(
+        key=table.key(task, sample),
+        task_id=task.id,
+        team=context.team.name,
+        mode=context.mode,
+        sample=sample,
+        board=table.board,
+        messages=tuple(plain_messages(state.get("messages") or [])),
+        tools=TOOLS if context.mode == "react" else (),
+        searches=tuple(Search.model_validate(row) for row in state.get("searches") or []),
+        answer=state.get("answer"),
+        choice=state.get("choice"),
+        quotes=tuple(state.get("quotes") or ()),
+        verdict=Verdict.model_validate(verdict),
+        stop=state.get("stop") or "limit:rounds",
+        repairs=state.get("repairs", 0),
+        revisions=state.get("revisions", 0),
+        usage=Usage(
+            prompt=state.get("prompt_tokens", 0),
+            completion=state.get("completion_tokens", 0),
+            calls=state.get("steps", 0),
+            seconds=round(seconds, 4),
+        ),
+    )
+
+
+def plain_messages(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
+    """LangChain messages in OpenAI's chat form, with `node` and `train`; tool call ids become call_1, call_2, ..."""
+    names: dict[str, str] = {}
+    rows: list[dict[str, Any]] = []
+    for message in messages:
+        text = message.content if isinstance(message.content, str) else json.dumps(message.content)
+        if isinstance(message, SystemMessage):
+            rows.append({"role": "system", "content": text, "node": "reason", "train": False})
+        elif isinstance(message, HumanMessage):
+            node = message.additional_kwargs.get("node", "task")
+            rows.append({"role": "user", "content": text, "node": node, "train": False})
+        elif isinstance(message, ToolMessage):
+            name = names.get(message.tool_call_id, message.tool_call_id)
+            row = {"role": "tool", "name": message.name, "tool_call_id": name, "content": text}
+            rows.append({**row, "node": "act", "train": False})
+        elif isinstance(message, AIMessage):
+            rows.append(plain_turn(message, text, names))
+    return rows
+
+
+def plain_turn(message: AIMessage, text: str, names: dict[str, str]) -> dict[str, Any]:
+    """One assistant turn; a turn whose call could not be read is marked and never trained."""
+    row: dict[str, Any] = {"role": "assistant", "content": text}
+    thought = message.additional_kwargs.get("reasoning_content")
+    if thought:
+        row["reasoning_content"] = thought
+    if message.tool_calls:
+        row["tool_calls"] = []
+        for call in message.tool_calls:
+            name = names.setdefault(call["id"] or f"?{len(names)}", f"call_{len(names) + 1}")
+            function = {"name": call["name"], "arguments": call["args"]}
+            row["tool_calls"].append({"id": name, "type": "function", "function": function})
+    bad = message.additional_kwargs.get("malformed") or (message.invalid_tool_calls or None)
+    if bad:
+        row["malformed"] = str(bad)
+    return {**row, "node": "reason", "train": not bad}

@@ -1,0 +1,5 @@
+"""`python -m retort` is `retort`."""
+
+from .cli import main
+
+raise SystemExit(main())

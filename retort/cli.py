@@ -1,0 +1,132 @@
+"""The command line: each stage alone or all of them, and what would be run or was played, to look at.
+
+Only argparse is loaded for `--help`; everything heavy loads inside the command that uses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .pipeline import Run
+
+SINGLE = {
+    "index": (("index",), "manuals -> library"),
+    "exam": (("exam",), "facts -> exam with splits and levels"),
+    "collect": (("collect",), "the teacher team plays the training tasks into the ledger"),
+    "dataset": (("dataset",), "ledger -> kept, dropped and training files"),
+    "train": (("cpt", "sft"), "continual pretraining, then fine-tuning, with their proofs"),
+    "evaluate": (("evaluate",), "every arm plays the held-out exam in the same graph"),
+    "leaderboard": (("leaderboard",), "scores -> leaderboard and report; prints the leaderboard"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="retort", description="Distil a team of agents working over your manuals into one small model of your own."
+    )
+    top.add_argument("--version", action="store_true", help="print the version")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    new = commands.add_parser("new", help="write a commented run.toml into a new folder")
+    new.add_argument("folder", type=Path, metavar="DIR")
+
+    for name, text in [("run", "all stages that are missing or stale, ending with the leaderboard")] + [
+        (name, about) for name, (_, about) in SINGLE.items()
+    ]:
+        one = commands.add_parser(name, help=text)
+        placed(one)
+        if name != "run":
+            one.add_argument("--force", action="store_true", help="do it again even where it is fresh")
+
+    plan = commands.add_parser("plan", help="what would run, how many calls and tokens, without spending any")
+    placed(plan)
+
+    show = commands.add_parser("show", help="a run's leaderboard, or one episode of it, in the terminal")
+    show.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    show.add_argument("what", nargs="?", metavar="KEY", help="an episode's key (its start is enough) or a task id")
+    show.add_argument("--arm", help="only episodes of this team")
+    return top
+
+
+def placed(command: argparse.ArgumentParser) -> None:
+    """Arguments that name a config and its run folder."""
+    command.add_argument("config", type=Path, metavar="CONFIG", help="run.toml, or a run folder that holds one")
+    command.add_argument("--run", type=Path, metavar="DIR", help="the run folder (default: runs/NAME)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 done, 1 interrupted or a proof failed, 2 an error that the user can mend."""
+    arguments = parser().parse_args(argv)
+    if arguments.version:
+        from . import __version__
+
+        print(f"retort {__version__}")
+        return 0
+    if arguments.command is None:
+        parser().print_help()
+        return 2
+    from agents.errors import ProofError, RetortError
+
+    try:
+        return command(arguments)
+    except ProofError as error:
+        print(f"retort: blocked: {error}", file=sys.stderr)
+        return 1
+    except RetortError as error:
+        print(f"retort: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("retort: stopped; what was finished is kept, run the same command again to continue", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `retort show ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Run the chosen command."""
+    name = arguments.command
+    if name == "new":
+        from .new import new
+
+        print(new(arguments.folder))
+        return 0
+    if name == "show":
+        from .show import show
+
+        print(show(arguments.run, arguments.what, arguments.arm))
+        return 0
+    run = opened(arguments)
+    if name == "plan":
+        from .plan import plan
+
+        print(plan(run))
+        return 0
+    from .pipeline import work
+
+    stages = None if name == "run" else SINGLE[name][0]
+    work(run, stages, force=getattr(arguments, "force", False))
+    if name in ("run", "leaderboard"):
+        from .show import leaderboard_text
+
+        print(leaderboard_text(run.folder))
+    return 0
+
+
+def opened(arguments: argparse.Namespace) -> Run:
+    """The config and run folder that the arguments name."""
+    from .config import load_config
+    from .pipeline import Run
+
+    config = load_config(arguments.config)
+    folder = arguments.run
+    if folder is None:
+        folder = arguments.config if arguments.config.is_dir() else Path("runs") / config.name
+    return Run(config, folder)

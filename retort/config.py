@@ -1,0 +1,288 @@
+"""The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
+
+Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [exam] in
+distill/exam.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from agents.context import Board, Mode, Seat, Team, Verify
+from agents.errors import ConfigError, SeatError, StageError
+from agents.files import write_text
+from agents.seats import split_spec
+from distill.dataset import DatasetConfig
+from distill.exam import ExamConfig
+from finetune.pretrain import CptConfig
+from finetune.sft import SftConfig
+
+
+class Section(BaseModel):
+    """A section of run.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CorpusConfig(Section):
+    """[corpus]: the manuals and the facts; either the embedded source, or a folder and a file."""
+
+    source: Literal["stdlib"] | None = None
+    """`stdlib`: the running Python's standard library, pages and facts alike."""
+    manuals: Path | None = None
+    """Folder with the manual's pages (.md .txt .rst .html)."""
+    facts: Path | None = None
+    """facts.jsonl: one attribute of one entity a line."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> CorpusConfig:
+        if (self.source is None) == (self.manuals is None):
+            raise ValueError('give either source = "stdlib" or manuals = "FOLDER" with facts = "FILE"')
+        if self.manuals is not None and self.facts is None:
+            raise ValueError('manuals needs facts = "facts.jsonl" beside it')
+        return self
+
+
+class SeatedTeam(Section):
+    """[teams.NAME]: role -> seat; a seat is one line or a table."""
+
+    reason: Seat
+    search: Seat | None = None
+    extract: Seat | None = None
+
+    @field_validator("reason", "search", "extract", mode="before")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    def named(self, name: str) -> Team:
+        """The team under its name."""
+        return Team(name=name, reason=self.reason, search=self.search, extract=self.extract)
+
+
+class CollectConfig(Section):
+    """[collect]: who plays the training tasks, and how."""
+
+    team: str = "teacher"
+    """A name of [teams]."""
+    modes: tuple[Mode, ...] = ("react",)
+    """Modes in which each task is played."""
+    samples: int = Field(1, ge=1)
+    """Episodes a task and mode."""
+    concurrency: int = Field(16, ge=1)
+    """Episodes in flight."""
+    verify: Verify = "revise"
+    """revise: a failing answer is sent back with a critique first."""
+    tasks: int | None = Field(None, ge=1)
+    """Only so many training tasks; None = all."""
+
+
+class StudentConfig(Section):
+    """[student]: what is trained."""
+
+    base: str = "tiny-base"
+    """A model folder, a hub id, or `tiny-base`, which ships with Retort."""
+    stages: tuple[Literal["cpt", "sft"], ...] = ("cpt", "sft")
+    """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
+    max_tokens: int = Field(200, ge=1)
+    """Tokens of one reply of the student, its base and their stages."""
+
+
+class Arm(Section):
+    """[[evaluate.arms]]: one row of the leaderboard."""
+
+    name: str
+    """Row name; file names of its scores are made from it."""
+    team: str
+    """base, cpt, student, or a name of [teams]."""
+    mode: Mode = "react"
+    """cot: closed book, nothing to search."""
+
+
+class EvaluateConfig(Section):
+    """[evaluate]: who sits the held-out exam."""
+
+    concurrency: int = Field(32, ge=1)
+    """Episodes in flight."""
+    arms: tuple[Arm, ...] = ()
+    """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
+    tasks: int | None = Field(None, ge=1)
+    """Only so many held-out tasks, for a look; None = all."""
+
+
+class RunConfig(Section):
+    """run.toml."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run; its folder is `runs/NAME` unless --run says otherwise."""
+    seed: int = 0
+    corpus: CorpusConfig
+    exam: ExamConfig = ExamConfig()
+    board: Board = Board()
+    teams: dict[str, SeatedTeam] = Field(default_factory=lambda: {"teacher": SeatedTeam(reason=Seat(model=DEMONSTRATOR))})
+    collect: CollectConfig = CollectConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    student: StudentConfig = StudentConfig()
+    cpt: CptConfig = CptConfig()
+    sft: SftConfig = SftConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> RunConfig:
+        if self.collect.team not in self.teams:
+            raise ValueError(f"collect.team {self.collect.team!r} is not in [teams]: {', '.join(self.teams)}")
+        for team in self.teams.values():
+            for seat in (team.reason, team.search, team.extract):
+                if seat is not None:
+                    checked_spec(seat.model)
+        known = {*self.teams, "base", "cpt", "student"}
+        for arm in self.evaluate.arms:
+            if arm.team not in known:
+                raise ValueError(f"evaluate.arms: team {arm.team!r} is not one of {', '.join(sorted(known))}")
+        names = [arm.name for arm in self.evaluate.arms]
+        if len(set(names)) < len(names):
+            raise ValueError("evaluate.arms: two arms have the same name")
+        if not self.student.stages and "student" not in self.teams:
+            raise ValueError("student.stages is empty, so [teams.student] must say who plays the student")
+        return self
+
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms that are played."""
+        if self.evaluate.arms:
+            return self.evaluate.arms
+        arms = []
+        if self.student.stages:
+            arms.append(Arm(name="base", team="base"))
+        if {"cpt", "sft"} <= set(self.student.stages):
+            arms.append(Arm(name="base+cpt", team="cpt"))
+        arms.append(Arm(name="student", team="student"))
+        arms.append(Arm(name="student closed book", team="student", mode="cot"))
+        arms.append(Arm(name=self.collect.team, team=self.collect.team))
+        return tuple(arms)
+
+
+def checked_spec(model: str) -> None:
+    """Raise ValueError, as validators must, for a seat line that names no provider."""
+    try:
+        split_spec(model)
+    except SeatError as error:
+        raise ValueError(str(error)) from None
+
+
+DEMONSTRATOR = "scripted:answer-key"
+"""The seat without a file: the pipeline gives it the run's own exam."""
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read run.toml, or the run.toml of a run folder; relative paths become absolute.
+
+    Raises:
+        ConfigError: not there, not TOML, an unknown key, or a value that does not fit.
+    """
+    if path.is_dir():
+        path = path / "run.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{str(path)!r} is not there: `retort new DIR` writes a commented run.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    try:
+        config = RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from None
+    return absolute(config, path.resolve().parent)
+
+
+def explain(error: ValidationError) -> str:
+    """The first problem of a validation in one line: where, what was given, what would fit."""
+    # An unknown key first: the key it was meant for is then reported as missing too.
+    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        known = known_keys(place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {'.'.join(place)!r}; {hint}"
+    given = first.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"{'.'.join(place) or 'run.toml'}: {first['msg'].removeprefix('Value error, ')}{shown}{more}"
+
+
+def known_keys(place: list[str]) -> list[str]:
+    """Names of the keys that may stand at a place of run.toml."""
+    model: Any = RunConfig
+    for part in place:
+        if part == "teams":
+            model = None
+            continue
+        if model is None:  # the name of a team
+            model = SeatedTeam
+            continue
+        if part.isdigit():
+            continue
+        if model is SeatedTeam:
+            model = Seat
+            continue
+        if model is EvaluateConfig and part == "arms":
+            model = Arm
+            continue
+        model = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return sorted(model.model_fields) if model is not None else []
+
+
+def absolute(config: RunConfig, root: Path) -> RunConfig:
+    """The config with its relative paths resolved against `root`."""
+    corpus = config.corpus.model_copy(
+        update={
+            "manuals": config.corpus.manuals and (root / config.corpus.manuals).resolve(),
+            "facts": config.corpus.facts and (root / config.corpus.facts).resolve(),
+        }
+    )
+    teams = {name: absolute_team(team, root) for name, team in config.teams.items()}
+    base = config.student.base
+    if (root / base).is_dir():
+        base = str((root / base).resolve())
+    student = config.student.model_copy(update={"base": base})
+    return config.model_copy(update={"corpus": corpus, "teams": teams, "student": student})
+
+
+def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
+    """The team with file paths of its seats resolved against `root`."""
+
+    def fix(seat: Seat | None) -> Seat | None:
+        if seat is None:
+            return None
+        provider, name, url = split_spec(seat.model)
+        if provider == "scripted" and url:
+            return seat.model_copy(update={"model": f"{provider}:{name}@{(root / url).resolve()}"})
+        if provider in ("hf", "vllm") and (root / name).is_dir():
+            at = f"@{url}" if url else ""
+            return seat.model_copy(update={"model": f"{provider}:{(root / name).resolve()}{at}"})
+        return seat
+
+    return team.model_copy(update={role: fix(getattr(team, role)) for role in ("reason", "search", "extract")})
+
+
+def write_resolved(config: RunConfig, run: Path) -> None:
+    """Write the run's own run.toml; refuses a folder that another run's config made.
+
+    Raises:
+        StageError: `run` holds a run of another name.
+    """
+    import tomli_w
+
+    path = run / "run.toml"
+    if path.exists():
+        other = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+        if other != config.name:
+            raise StageError(f"{run} holds the run {other!r}, not {config.name!r}: give another --run")
+    write_text(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))

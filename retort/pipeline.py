@@ -1,0 +1,299 @@
+"""The line: each stage reads files of the run folder and writes files there; only what is missing or stale is done."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.answers import fold
+from agents.context import Context, Mode, Seat, Team, Verify
+from agents.errors import ProofError, StageError
+from agents.files import read_json, read_jsonl, write_json, write_jsonl
+from agents.task import Task
+
+from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
+from .stages import STAGES, mark, stages_of, states, unmark
+
+if TYPE_CHECKING:
+    from distill.leaks import LeakReport
+    from finetune.settings import TrainingResult
+
+
+def say(text: str) -> None:
+    """A line for the person who waits; standard error, so that standard output stays the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Run:
+    """A config and its run folder."""
+
+    def __init__(self, config: RunConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder.resolve()
+
+    def tasks(self, split: str | None = None) -> list[Task]:
+        """The exam's tasks, of one split or all."""
+        path = self.folder / "exam.jsonl"
+        if not path.exists():
+            raise StageError(f"{path} is not there: run the stage 'exam' first")
+        rows = [Task.model_validate(row) for row in read_jsonl(path)]
+        return [task for task in rows if split is None or task.split == split]
+
+    def team(self, name: str) -> Team:
+        """The team of an arm: base, cpt, student, or one of [teams]; the demonstrator gets this run's exam."""
+        if name in self.config.teams:
+            team = self.config.teams[name].named(name)
+        else:
+            team = Team(name=name, reason=Seat(model=self.student_model(name), max_tokens=self.config.student.max_tokens))
+
+        def keyed(seat: Seat | None) -> Seat | None:
+            if seat is not None and seat.model == DEMONSTRATOR:
+                return seat.model_copy(update={"model": f"{DEMONSTRATOR}@{self.folder / 'exam.jsonl'}"})
+            return seat
+
+        roles = {role: keyed(getattr(team, role)) for role in ("reason", "search", "extract")}
+        return team.model_copy(update=roles)
+
+    def student_model(self, name: str) -> str:
+        """The hf seat of base, cpt or student."""
+        stages = self.config.student.stages
+        if name == "base":
+            return f"hf:{self.config.student.base}"
+        stage = "cpt" if name == "cpt" else stages[-1]
+        folder = self.folder / "students" / stage
+        if not folder.exists():
+            raise StageError(f"{folder} is not there: run the stage {stage!r} first")
+        return f"hf:{folder}"
+
+    def context(self, team: str, mode: Mode, verify: Verify, *, held_out: bool) -> Context:
+        """The runtime context of an episode; `held_out` bars the pages that training must not see."""
+        return Context(
+            team=self.team(team),
+            library=str(self.folder / "library"),
+            without=str(self.folder / "held_out.json") if held_out else None,
+            board=self.config.board,
+            mode=mode,
+            verify=verify,
+        )
+
+
+def index(run: Run) -> str:
+    """Manuals and facts into library/ and facts.jsonl."""
+    from agents.library.corpus import read_corpus
+    from agents.library.facts import read_facts
+    from agents.library.index import Library
+
+    corpus = run.config.corpus
+    remarks: list[str] = []
+    if corpus.manuals is not None and corpus.facts is not None:
+        documents = read_corpus(corpus.manuals)
+        facts, remarks = read_facts(corpus.facts)
+        for remark in remarks[:5]:
+            say(f"  {corpus.facts.name}, {remark}; left out")
+    else:
+        from agents.library.sources import stdlib
+
+        documents, facts = stdlib.documents(), stdlib.facts()
+    library = Library.build(documents)
+    library.save(run.folder / "library")
+    write_jsonl(run.folder / "facts.jsonl", facts)
+    broken = f", {len(remarks)} broken lines left out" if remarks else ""
+    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{broken}"
+
+
+def exam(run: Run) -> str:
+    """Facts into exam.jsonl, held_out.json and exam.json."""
+    from agents.library.facts import read_facts
+    from agents.library.index import Library
+    from distill.exam import build_exam
+
+    facts, _ = read_facts(run.folder / "facts.jsonl")
+    config = run.config.exam
+    if "seed" not in config.model_fields_set:
+        config = config.model_copy(update={"seed": run.config.seed})
+    made = build_exam(facts, Library.open(run.folder / "library"), config)
+    say(made.summary())
+    write_jsonl(run.folder / "exam.jsonl", made.tasks)
+    write_json(run.folder / "held_out.json", made.held_out.model_dump(mode="json"))
+    write_json(run.folder / "exam.json", {"counts": made.counts, "baselines": made.baselines})
+    splits = {name: sum(task.split == name for task in made.tasks) for name in ("train", "dev", "test")}
+    return f"{splits['train']} training tasks, {splits['dev']} dev, {splits['test']} held out"
+
+
+def collect(run: Run) -> str:
+    """The teacher team plays the training tasks into the ledger."""
+    from distill.collect import collect_now
+    from distill.ledger import Ledger
+    from graphs.episode import Table
+
+    options = run.config.collect
+    tasks = run.tasks("train")[: options.tasks]
+    said = []
+    with Ledger(run.folder / "ledger.sqlite") as ledger:
+        for mode in options.modes:
+            table = Table.lay(run.context(options.team, mode, options.verify, held_out=True))
+            done = collect_now(
+                tasks, table, ledger, concurrency=options.concurrency, samples=options.samples, title=f"collect {mode}"
+            )
+            if done.failures:
+                raise StageError(
+                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint "
+                    f"({done.failures}); the others are recorded, run the same command again for the rest"
+                )
+            said.append(f"{mode}: {done.played} played, {done.known} known, {done.accepted} of the played accepted")
+    return "; ".join(said)
+
+
+def dataset(run: Run) -> str:
+    """The ledger into kept.jsonl, dropped.jsonl and the training files; blocked by the leak proof."""
+    from agents.library.index import Library
+    from distill.dataset import training_texts, write_dataset
+    from distill.keep import sort_ledger, write_sorted
+    from distill.leaks import leaks
+    from distill.ledger import Ledger
+    from distill.split import HeldOut
+    from graphs.episode import Table
+
+    options = run.config.collect
+    every = {task.id: task for task in run.tasks()}
+    barred = HeldOut.model_validate(read_json(run.folder / "held_out.json", "exam"))
+    chunks = Library.open(run.folder / "library", without=frozenset(barred.chunks)).chunks
+    current = set()
+    for mode in options.modes:
+        table = Table.lay(run.context(options.team, mode, options.verify, held_out=True))
+        current |= {table.key(task, n) for task in every.values() for n in range(options.samples)}
+    with Ledger(run.folder / "ledger.sqlite") as ledger:
+        result = sort_ledger(every, ledger.trajectories(), run.config.dataset.per_task, current)
+        if len(result.kept) + len(result.dropped) != len(ledger):
+            raise ProofError(f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger")
+    if not result.kept:
+        raise StageError(f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one")
+    tests = [task for task in every.values() if task.split == "test"]
+    report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
+    write_json(run.folder / "leaks.json", [leak_proof(report)])
+    report.check()
+    counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
+    write_sorted(result, run.folder)
+    reasons = ", ".join(f"{name} {number}" for name, number in counts["reasons"].items())
+    return f"{counts['kept']} kept, {counts['dropped']} dropped{' (' + reasons + ')' if reasons else ''}"
+
+
+def leak_proof(report: LeakReport) -> dict[str, Any]:
+    """The leak report in the form of a proof."""
+    numbers = report.model_dump(mode="json", exclude={"examples"})
+    found = report.examples[0] if report.examples else "no held-out name, question or page"
+    detail = f"{report.texts} training texts hold {found}; {report.overlap:.1%} of the questions' runs of words, templates"
+    return {"name": "leak", "passed": report.passed, "detail": f"{detail} included, stand in them", "numbers": numbers}
+
+
+def cpt(run: Run) -> str:
+    """Continual pretraining of the base on the allowed pages."""
+    from finetune.pretrain import pretrain
+
+    out = run.folder / "students" / "cpt"
+    done = pretrain(
+        run.config.student.base, run.folder / "data" / "cpt.jsonl", out, run.config.cpt, seed=run.config.seed
+    )
+    return training_said(done)
+
+
+def sft(run: Run) -> str:
+    """Supervised fine-tuning on the kept episodes, from the base or from what CPT made of it."""
+    from finetune.sft import sft as train
+
+    has_cpt = "cpt" in run.config.student.stages
+    base = str(run.folder / "students" / "cpt") if has_cpt else run.config.student.base
+    done = train(
+        base, run.folder / "data" / "sft.jsonl", run.folder / "students" / "sft", run.config.sft, seed=run.config.seed
+    )
+    return training_said(done)
+
+
+def training_said(done: TrainingResult) -> str:
+    """One line on what a training did."""
+    loss = f"loss {done.first_loss:.3f} -> {done.last_loss:.3f}" if done.first_loss and done.last_loss else "no loss logged"
+    resumed = f", resumed at step {done.resumed_from}" if done.resumed_from else ""
+    passed = sum(proof.passed for proof in done.proofs)
+    return (
+        f"{done.method}, {done.rows} rows, {done.trained_tokens} of {done.tokens} tokens trained, {done.steps} steps"
+        f"{resumed}, {loss}, {passed} of {len(done.proofs)} proofs passed"
+    )
+
+
+def evaluate(run: Run) -> str:
+    """Every arm plays the held-out tasks on the same board."""
+    from evals.replay import replay
+
+    tasks = run.tasks("test")[: run.config.evaluate.tasks]
+    return replay(run.folder, tasks, contexts(run), concurrency=run.config.evaluate.concurrency)
+
+
+def contexts(run: Run) -> dict[str, Context]:
+    """Arm -> context; every arm is scored by the same verifier without help."""
+    return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
+
+
+def player(run: Run, arm: Arm) -> str:
+    """What kind of player sits in an arm, as the leaderboard tells it."""
+    if arm.team in ("base", "cpt", "student") and arm.team not in run.config.teams:
+        return {"base": "base", "cpt": "base+cpt", "student": "student"}[arm.team]
+    return "student" if arm.team == "student" else "teacher" if arm.team == run.config.collect.team else "team"
+
+
+def leaderboard(run: Run) -> str:
+    """Scores into leaderboard.{json,csv,md} and report.html."""
+    from evals.leaderboard import ArmSpec, build_leaderboard, format_table, write_leaderboard
+    from evals.report import write_report
+
+    arms = [
+        ArmSpec(name=arm.name, player=player(run, arm), mode=arm.mode, seat=run.team(arm.team).reason.model)
+        for arm in run.config.arms()
+    ]
+    board = build_leaderboard(run.folder, arms)
+    write_leaderboard(run.folder, board)
+    write_report(run.folder, board)
+    return fold(format_table(board).splitlines()[0])
+
+
+WORK: dict[str, Callable[[Run], str]] = {
+    "index": index,
+    "exam": exam,
+    "collect": collect,
+    "dataset": dataset,
+    "cpt": cpt,
+    "sft": sft,
+    "evaluate": evaluate,
+    "leaderboard": leaderboard,
+}
+
+
+def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) -> None:
+    """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
+
+    Raises:
+        StageError: a stage outside `only` that a wanted one reads is not fresh.
+    """
+    write_resolved(run.config, run.folder)
+    for stage in stages_of(run.config):
+        if only is not None and stage.name not in only:
+            continue
+        found = states(run.config, run.folder)
+        late = [name for name in stage.needs if found.get(name, "fresh") != "fresh"]
+        if late:
+            raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]]}: run it first")
+        if found[stage.name] == "fresh" and not (force and only):
+            say(f"{stage.name:<12} fresh")
+            continue
+        say(f"{stage.name:<12} {stage.does}")
+        unmark(run.folder, stage.name)
+        begun = time.monotonic()
+        said = WORK[stage.name](run)
+        seconds = time.monotonic() - begun
+        mark(run.folder, run.config, stage.name, seconds, said)
+        say(f"{'':<12} {said}  [{seconds:.1f} s]")
+
+
+assert list(WORK) == list(STAGES), "every stage has its work"

@@ -1,0 +1,81 @@
+"""What a person looks at in the terminal: the leaderboard, or one episode turn by turn."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from agents.errors import StageError
+from agents.files import read_json
+from graphs.trajectory import Trajectory
+
+WIDTH = 100
+
+
+def leaderboard_text(run: Path) -> str:
+    """The leaderboard as printed after a run, and where the report lies."""
+    from evals.leaderboard import Leaderboard, format_table
+
+    board = Leaderboard.model_validate(read_json(run / "leaderboard.json", "leaderboard"))
+    return f"{format_table(board)}\n\nreport: {run / 'report.html'}"
+
+
+def show(run: Path, what: str | None, arm: str | None) -> str:
+    """The leaderboard of a run folder, or the episodes that `what` (a key's start, or a task id) names.
+
+    Raises:
+        StageError: no such run, or no such episode in it.
+    """
+    if not run.is_dir():
+        raise StageError(f"{str(run)!r} is no run folder")
+    if what is None:
+        return leaderboard_text(run)
+    found = [t for t in recorded(run) if (t.key.startswith(what) or t.task_id == what) and arm in (None, t.team)]
+    if not found:
+        raise StageError(f"no episode of {run} has a key that starts with {what!r}, or that task: see kept.jsonl")
+    return "\n\n".join(episode_text(trajectory) for trajectory in found)
+
+
+def recorded(run: Path) -> Iterator[Trajectory]:
+    """Every episode of a run: collected ones, then the held-out exam's."""
+    from distill.ledger import Ledger
+
+    for path in (run / "ledger.sqlite", run / "scores" / "ledger.sqlite"):
+        if path.exists():
+            with Ledger(path) as ledger:
+                yield from ledger.trajectories()
+
+
+def printable(text: str) -> str:
+    """Text with control characters shown, not obeyed: what models write must not steer the terminal."""
+    return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def episode_text(trajectory: Trajectory) -> str:
+    """One episode, turn by turn."""
+    t = trajectory
+    verdict = "accepted" if t.verdict.accepted else "not accepted: " + (", ".join(t.verdict.reasons) or t.stop)
+    lines = [f"{t.key}  task {t.task_id}  team {t.team}  {t.mode}  stop {t.stop}  {verdict}", "-" * WIDTH]
+    for message in t.messages:
+        who = message["role"] if message["role"] != "tool" else f"tool {message.get('name') or ''}".strip()
+        lines.append(f"{who}:")
+        lines += [f"    {row}" for row in wrapped(printable(str(message["content"])))]
+        for call in message.get("tool_calls") or ():
+            function = call["function"]
+            said = f"{function['name']}({json.dumps(function['arguments'], ensure_ascii=False)})"
+            lines += [f"    -> {row}" for row in wrapped(printable(said))]
+    usage = t.usage
+    lines.append("-" * WIDTH)
+    lines.append(
+        f"answer {t.answer!r} = option {t.choice!r}; {len(t.searches)} searches, {usage.calls} calls, "
+        f"{usage.prompt} + {usage.completion} tokens, {usage.seconds:.2f} s"
+    )
+    return "\n".join(lines)
+
+
+def wrapped(text: str) -> list[str]:
+    """Lines no wider than WIDTH; line breaks stay."""
+    rows = [textwrap.wrap(line, WIDTH - 4, break_long_words=False) or [""] for line in text.splitlines()]
+    return [row for group in rows for row in group]

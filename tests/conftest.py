@@ -1,0 +1,40 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("LANGSMITH_TRACING", "false")
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import little
+import pytest
+
+from agents.seats import close_seats
+
+
+@pytest.fixture(autouse=True)
+async def fresh_seats() -> AsyncIterator[None]:
+    """No test plays with another test's seats; connections are closed in the loop that they were made in."""
+    yield
+    await close_seats()
+
+
+@pytest.fixture(scope="session")
+def kettle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder over the made-up kettle: library, exam, held-out list. Read only."""
+    return little.write_run(tmp_path_factory.mktemp("kettle"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real input beside a checkout; skips where it is absent."""
+    root = Path(os.environ.get("RETORT_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
+    if not root.is_dir():
+        pytest.skip(f"no shared data at {root}: set RETORT_SHARED to a folder that holds data/")
+    return root

@@ -1,0 +1,165 @@
+"""A synthetic run folder for the tests of scores, leaderboard and report: made-up tasks, episodes written in code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.files import write_json, write_jsonl, write_text
+from agents.task import LEVELS, Hop, Task
+from evals.rows import ArmSpec
+from graphs.trajectory import Hit, Search, Trajectory, Usage, Verdict
+
+BOARD = "b0a2d00000000001"
+ARMS = (
+    ArmSpec(name="base", player="base", seat="hf:tiny-base"),
+    ArmSpec(name="base+cpt", player="base+cpt", seat="hf:students/cpt"),
+    ArmSpec(name="student", player="student", seat="hf:students/sft"),
+    ArmSpec(name="student closed book", player="student", mode="cot", seat="hf:students/sft"),
+    ArmSpec(name="teacher", player="teacher", seat="scripted:answer-key@exam.jsonl"),
+)
+
+
+def make_task(i: int, split: str = "test", **changes: Any) -> Task:
+    """Task number i: a look-up, a bridge or a scenario in turn, four options, gold at place i mod 4."""
+    name, value = f"kettle_{split}_{i}", str(100 + i)
+    options = [str(200 + i), str(30000 + i), str(400 + i)]
+    options.insert(i % 4, value)
+    chunk = f"kettle#{i}"
+    hop = Hop(entity=name, attribute="default", value=value, quote=f"Default: {value}", chunk=chunk)
+    fields: dict[str, Any] = {
+        "id": f"{split}{i:03}",
+        "question": f"What is the default of `{name}`?",
+        "options": tuple(options),
+        "gold": value,
+        "level": LEVELS[i % 3],
+        "kind": ("lookup", "bridge", "scenario")[i % 3],
+        "entities": (name,),
+        "group": f"group{i // 2}",
+        "unseen_module": i % 5 == 0,
+        "evidence": (chunk,),
+        "hops": (hop,),
+        "split": split,
+    }
+    return Task.model_validate(fields | changes)
+
+
+def make_tasks(test: int = 30, train: int = 12) -> list[Task]:
+    """Training tasks, then held-out ones."""
+    return [make_task(i, "train") for i in range(train)] + [make_task(i) for i in range(test)]
+
+
+def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajectory:
+    """An honest-looking episode that ends with `answer`; None = it reached the limit of steps."""
+    mode = changes.get("mode", "react")
+    letters = [f"{'ABCDEFGH'[i]}) {option}" for i, option in enumerate(task.options)]
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "\n".join([task.question, *letters]), "node": "task", "train": False}
+    ]
+    searches: tuple[Search, ...] = ()
+    if mode == "react":
+        observation = f"[1] The kettle > {task.entities[0]}\nDefault: {task.gold}"
+        query = {"name": "search", "arguments": {"query": task.entities[0]}}
+        call = {"id": "call_1", "type": "function", "function": query}
+        said = f"I look up `{task.entities[0]}`."
+        messages += [
+            {"role": "assistant", "content": said, "tool_calls": [call], "node": "reason", "train": True},
+            {"role": "tool", "name": "search", "tool_call_id": "call_1", "content": observation, "node": "act"},
+        ]
+        hits = (Hit(chunk=task.evidence[0], score=7.5), Hit(chunk="kettle#other", score=1.0))
+        searches = (Search(query=task.entities[0], rewritten=task.entities[0], hits=hits, extract=observation),)
+    quotes = (f"Default: {task.gold}",) if searches and answer is not None else ()
+    if answer is not None:
+        lines = ["The manual shows it.", *(f"Quote: {quote}" for quote in quotes), f"Answer: {answer}"]
+        messages.append({"role": "assistant", "content": "\n".join(lines), "node": "reason", "train": True})
+    right = answer == task.gold
+    verdict = Verdict(
+        well_formed=answer in task.options,
+        grounded=True if quotes else None,
+        correct=right,
+        accepted=right,
+        reasons=() if right else ("no_answer",) if answer is None else ("wrong",),
+    )
+    fields: dict[str, Any] = {
+        "key": f"{team}-{task.id}",
+        "task_id": task.id,
+        "team": team,
+        "mode": mode,
+        "board": BOARD,
+        "messages": tuple(messages),
+        "searches": searches,
+        "answer": answer,
+        "choice": answer if answer in task.options else None,
+        "quotes": quotes,
+        "verdict": verdict,
+        "stop": "limit:steps" if answer is None else "answered",
+        "usage": Usage(prompt=400, completion=40, calls=len(searches) + 1, seconds=0.25),
+    }
+    return Trajectory.model_validate(fields | changes)
+
+
+def wrong_option(task: Task) -> str:
+    """The first option that is not the gold."""
+    return next(option for option in task.options if option != task.gold)
+
+
+def play(tasks: Sequence[Task], team: str, is_right: Callable[[int], bool], **changes: Any) -> list[Trajectory]:
+    """One episode a task; task number i is answered rightly where `is_right(i)`."""
+    return [episode(t, team, t.gold if is_right(i) else wrong_option(t), **changes) for i, t in enumerate(tasks)]
+
+
+def stem(arm: str) -> str:
+    """The arm's name in its file names, as evals.replay writes it."""
+    return arm.replace(" ", "-")
+
+
+def write_arm(run: Path, arm: str, trajectories: Iterable[Trajectory]) -> None:
+    """scores/ARM.trajectories.jsonl."""
+    write_jsonl(run / "scores" / f"{stem(arm)}.trajectories.jsonl", trajectories)
+
+
+def write_run(run: Path, test: int = 30) -> Path:
+    """A whole run folder: exam, five arms, losses, proofs, dataset counts, stage times; returns `run`."""
+    tasks = make_tasks(test)
+    held_out = [task for task in tasks if task.split == "test"]
+    write_jsonl(run / "exam.jsonl", tasks)
+    write_json(run / "exam.json", {"counts": {"test": test, "train": 12}, "baselines": {"random": 0.25}})
+    write_arm(
+        run,
+        "base",
+        [episode(t, "base", None) if i % 3 else episode(t, "base", t.options[0]) for i, t in enumerate(held_out)],
+    )
+    write_arm(run, "base+cpt", play(held_out, "base+cpt", lambda i: i % 4 == 0))
+    write_arm(run, "student", play(held_out, "student", lambda i: i % 10 != 9))
+    closed = play(held_out, "student", lambda i: i % 4 == 1, mode="cot")
+    write_arm(run, "student closed book", closed)
+    write_arm(run, "teacher", play(held_out, "teacher", lambda i: True))
+    for stage in ("cpt", "sft"):
+        curve = [
+            {"step": 5 * i, "loss": 3.0 / (1 + i), "lr": 1e-3, "seconds": i, "tokens": 100 * i} for i in range(1, 21)
+        ]
+        write_jsonl(run / "students" / stage / "losses.jsonl", curve)
+        proof = {
+            "name": "mask",
+            "passed": stage == "sft",
+            "detail": "thoughts and actions are trained",
+            "numbers": {"rows": 9},
+        }
+        write_json(run / "students" / stage / "proofs.json", [proof])
+    leak = {
+        "name": "leak",
+        "passed": True,
+        "detail": "no held-out entity in training text",
+        "numbers": {"overlap": 0.0},
+    }
+    write_json(run / "leaks.json", [leak])
+    write_json(
+        run / "dataset.json", {"ledger": 12, "kept": 10, "dropped": 2, "reasons": {"wrong": 2}, "cpt_chunks": 40}
+    )
+    stages = {
+        "exam": {"fingerprint": "x", "seconds": 1.5, "finished": "2026-01-01T00:00:00Z", "said": "12 training tasks"}
+    }
+    write_json(run / "stages.json", stages)
+    write_text(run / "data" / "README.md", "# Dataset of this run\n")
+    return run

@@ -1,0 +1,93 @@
+"""How final messages are read, and which option an answer names."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.answers import gave_up, match_option, normalise, parse_final, same_answer, stands_in
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "quotes"),
+    [
+        ("The manual says so.\nQuote: a=1\nAnswer: 1", "1", ("a=1",)),
+        ("Quote: x\nQuote: y\nAnswer: x and y", "x and y", ("x", "y")),
+        ("**Answer:** `off`", "`off`", ()),
+        ("> Answer: 5\n", "5", ()),
+        ("__Answer__: _ssl", "_ssl", ()),
+        ("Quote: __main__\nAnswer: **kwargs", "**kwargs", ("__main__",)),
+        ("Answer: 1\nNo, wait.\nAnswer: 2", "2", ()),
+        ("the answer: is not a tag in the middle", None, ()),
+        ("Answer:", None, ()),
+        ("", None, ()),
+    ],
+)
+def test_final_messages(text: str, answer: str | None, quotes: tuple[str, ...]) -> None:
+    final = parse_final(text)
+    assert (final.answer, final.quotes) == (answer, quotes)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("`http`, `server`, `location`", "http, location, server"),
+        ("'utf-8'", "utf-8"),
+        ("  7.64.1. ", "7.64.1"),
+        ("a   b", "a b"),
+    ],
+)
+def test_same_after_normalisation(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("-a", "-A"), ("(1, 2)", "(2, 1)"), ("1.0", "1.00"), ("...", "")])
+def test_different_after_normalisation(one: str, other: str) -> None:
+    assert normalise(one) != normalise(other)
+
+
+@pytest.mark.parametrize(
+    ("answer", "option"),
+    [
+        ("-1", "-1"),
+        ("B", "-1"),
+        ("(b)", None),
+        ("B)", "-1"),
+        ("B) -1", "-1"),
+        ("B) None", None),
+        ("None or -1", None),
+        ("E", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_exactly_one_option_must_match(answer: str | None, option: str | None) -> None:
+    assert match_option(answer, ("None", "-1", "0", "False")) == option
+
+
+def test_a_letter_that_is_also_an_options_text_is_ambiguous() -> None:
+    assert match_option("A", ("B", "A")) is None
+    assert match_option("A", ("A", "B")) == "A"
+
+
+def test_open_questions_compare_text() -> None:
+    assert same_answer("`off`", "off", ())
+    assert not same_answer(None, "off", ())
+
+
+def test_giving_up_is_one_agreed_phrase() -> None:
+    assert gave_up("i don't know.")
+    assert not gave_up("unknown")
+
+
+@pytest.mark.parametrize(
+    ("quote", "text", "there"),
+    [
+        ("Default: 17", "x\nDefault:  17\ny", True),
+        ("Default: 17", "Default: 171", False),
+        ("maxsplit=-1", "f(sep=None, maxsplit=-1)", True),
+        ("split=-1", "f(maxsplit=-1)", False),
+        ("", "anything", False),
+    ],
+)
+def test_a_quote_stands_whole(quote: str, text: str, there: bool) -> None:
+    assert stands_in(quote, text) is there

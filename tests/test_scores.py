@@ -1,0 +1,142 @@
+"""What single episodes are worth, and what trivial players would get."""
+
+from __future__ import annotations
+
+import pytest
+import synthetic_run as synthetic
+
+from agents.errors import StageError
+from agents.task import Task
+from evals.baselines import chances, drawn, summarise
+from evals.scores import MISSING, SCORES, Score, legend, score, score_arm, scorer
+from graphs.trajectory import Hit, Search, Verdict
+
+
+@pytest.mark.parametrize("task", synthetic.make_tasks(12, 6), ids=lambda task: task.id)
+def test_every_gold_answer_scores_one(task: Task) -> None:
+    row = score(task, synthetic.episode(task, "student", task.gold))
+    assert (row.correct, row.answered, row.well_formed, row.grounded, row.evidence_recall) == (1.0,) * 5
+    assert row.choice == row.gold == task.gold
+
+
+def test_gold_by_letter_and_open_question() -> None:
+    task = synthetic.make_task(2)
+    assert task.options[2] == task.gold
+    assert score(task, synthetic.episode(task, "x", "C")).correct == 1.0
+    assert score(task, synthetic.episode(task, "x", "D")).correct == 0.0
+    free = synthetic.make_task(2, options=())
+    assert score(free, synthetic.episode(free, "x", f"`{free.gold}`")).correct == 1.0
+    assert score(free, synthetic.episode(free, "x", "about 100")).correct == 0.0
+
+
+def test_an_answer_counts_only_where_the_episode_ended_with_it() -> None:
+    task = synthetic.make_task(0)
+    row = score(task, synthetic.episode(task, "x", task.gold, stop="limit:steps"))
+    assert (row.correct, row.answered) == (0.0, 0.0)
+
+
+def test_a_limit_is_no_parse_failure_and_an_unread_answer_is() -> None:
+    task = synthetic.make_task(0)
+    assert score(task, synthetic.episode(task, "x", None)).well_formed == 1.0
+    bad = Verdict(well_formed=False, reasons=("ambiguous",))
+    row = score(task, synthetic.episode(task, "x", "all of them", verdict=bad))
+    assert (row.well_formed, row.correct, row.reasons) == (0.0, 0.0, ("ambiguous",))
+    assert score(task, synthetic.episode(task, "x", None, stop="malformed")).well_formed == 0.0
+    assert score(task, synthetic.episode(task, "x", None, stop="gave_up")).well_formed == 1.0
+
+
+def test_searching_and_evidence() -> None:
+    task = synthetic.make_task(3, evidence=("a#1", "a#2"), hops=())
+    half = (Search(query="q", rewritten="q", hits=(Hit(chunk="a#2", score=1), Hit(chunk="b", score=1)), extract=""),)
+    row = score(task, synthetic.episode(task, "x", task.gold, searches=half * 2))
+    assert (row.searches, row.searched, row.evidence_recall) == (2.0, 1.0, 0.5)
+    none = score(task, synthetic.episode(task, "x", task.gold, searches=()))
+    assert (none.searches, none.searched, none.evidence_recall, none.grounded) == (0.0, 0.0, 0.0, None)
+    closed = score(task, synthetic.episode(task, "x", task.gold, mode="cot"))
+    assert closed.evidence_recall is None and closed.grounded is None and closed.correct == 1.0
+
+
+def test_a_search_without_a_grounded_quote_is_not_grounded() -> None:
+    task = synthetic.make_task(0)
+    assert score(task, synthetic.episode(task, "x", None)).grounded == 0.0
+
+
+def test_cost_comes_from_usage_and_the_arm_may_be_named() -> None:
+    task = synthetic.make_task(1)
+    row = score(task, synthetic.episode(task, "team", task.gold, repairs=2), arm="row name")
+    assert (row.prompt_tokens, row.completion_tokens, row.steps, row.seconds, row.repairs) == (400, 40, 2, 0.25, 2)
+    assert row.arm == "row name" and score(task, synthetic.episode(task, "team", "1")).arm == "team"
+
+
+def test_every_score_has_a_field_and_a_legend() -> None:
+    assert set(SCORES) <= set(Score.model_fields)
+    assert all(text.endswith(".") for text in legend().values()) and list(legend()) == list(SCORES)
+    with pytest.raises(TypeError, match="'elegance' has no field"):
+        scorer("elegance")(lambda task, trajectory: 1.0)
+
+
+def test_a_task_without_an_episode_is_a_wrong_row() -> None:
+    tasks = [synthetic.make_task(i) for i in range(4)]
+    rows = score_arm(tasks, [synthetic.episode(t, "x", t.gold) for t in tasks[1:3]], "x")
+    assert [row.task_id for row in rows] == [task.id for task in tasks]
+    assert [row.correct for row in rows] == [0.0, 1.0, 1.0, 0.0]
+    assert [row.stop for row in rows] == [MISSING, "answered", "answered", MISSING]
+    assert rows[0].searched is None and rows[0].answered == 0.0
+
+
+def test_double_and_stray_trajectories_are_refused() -> None:
+    tasks = [synthetic.make_task(i) for i in range(2)]
+    one = synthetic.episode(tasks[0], "x", tasks[0].gold)
+    with pytest.raises(StageError, match="two trajectories of task 'test000'"):
+        score_arm(tasks, [one, one], "x")
+    with pytest.raises(StageError, match="'test001', which is not in the held-out exam"):
+        score_arm(tasks[:1], [synthetic.episode(tasks[1], "x", "1")], "x")
+    with pytest.raises(StageError, match="is of task 'test000', not 'test001'"):
+        score(tasks[1], one)
+
+
+def choice(i: int, options: tuple[str, ...], gold: str, **changes: object) -> Task:
+    """A task of one kind with these options."""
+    return synthetic.make_task(i, options=options, gold=gold, kind="lookup", **changes)
+
+
+def test_trivial_baselines_share_ties_exactly() -> None:
+    train = [choice(i, (gold, "x"), gold, hops=()) for i, gold in enumerate(["a", "a", "b", "b", "c"])]
+    tasks = [
+        choice(0, ("a", "c", "zz"), "a", hops=()),  # a was gold most often
+        choice(1, ("a", "b", "long one"), "b", hops=()),  # a and b tie
+        choice(2, ("p", "q", "rr", "ss"), "p", hops=()),  # none was ever gold
+    ]
+    found = chances(tasks, train)
+    assert found["random"] == pytest.approx([1 / 3, 1 / 3, 1 / 4])
+    assert found["majority"] == pytest.approx([1.0, 0.5, 0.25])
+    assert found["longest option"] == [0.0, 0.0, 0.0]
+    summary = summarise("majority", tasks, found["majority"])
+    assert summary.accuracy == pytest.approx(1.75 / 3) and not summary.per_task
+    assert summarise("longest option", tasks, found["longest option"]).per_task
+
+
+def test_the_majority_is_counted_for_the_attribute_first() -> None:
+    def about(i: int, attribute: str, options: tuple[str, ...], gold: str) -> Task:
+        hop = synthetic.make_task(i).hops[0].model_copy(update={"attribute": attribute})
+        return choice(i, options, gold, hops=(hop,))
+
+    train = [about(i, "default", ("None", "0"), "None") for i in range(5)]
+    train += [about(9, "type", ("int", "None"), "int")]
+    assert chances([about(0, "type", ("None", "int"), "int")], train)["majority"] == [1.0]
+    assert chances([about(0, "unit", ("None", "int"), "None")], train)["majority"] == [1.0]
+    open_question = choice(0, (), "None", hops=())
+    assert chances([open_question], train)["majority"] == [1.0] and chances([open_question], [])["majority"] == [0.0]
+    assert chances([open_question], train)["random"] == chances([open_question], train)["longest option"] == [0.0]
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 101])
+@pytest.mark.parametrize("chance", [0.25, 1 / 3, 0.5])
+def test_drawn_ties_are_right_as_often_as_expected(n: int, chance: float) -> None:
+    tasks = [synthetic.make_task(i) for i in range(n)]
+    values = [chance] * n
+    answers = drawn(tasks, values, "random")
+    assert abs(sum(answers) - chance * n) <= 0.5 + 1e-6
+    assert drawn(tasks, values, "random") == answers
+    sure = [float(i % 2) for i in range(n)]
+    assert drawn(tasks, sure, "x") == [value == 1.0 for value in sure]
