@@ -5,7 +5,7 @@
     RetortError                 something the user can act on; the command line prints it and exits with 2
     ├── ConfigError             run.toml: unknown key, wrong type, value out of range
     ├── CorpusError             manuals: missing folder, nothing readable in it
-    ├── ExamError               facts or exam: no usable fact, an entity that stands in no document, too few questions
+    ├── ExamError               facts or exam: no usable fact, an entity in no document, too few questions
     ├── MissingExtra            a package of an optional extra is not installed
     ├── SeatError               a seat's line cannot be opened: unknown provider, no such model folder, no key
     ├── ProviderError           an endpoint failed after its retries; `kind` says how (refused, rate, server, timeout, auth)

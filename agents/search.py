@@ -87,7 +87,8 @@ def nearest_lines(query: str, passage: Chunk, count: int) -> str:
     mean = sum(map(len, held)) / len(held) or 1.0
     scores = [sum(weight.get(word, 0.0) for word in set(line)) / (0.5 + 0.5 * len(line) / mean) for line in held]
     best = sorted(range(1, len(lines)), key=lambda i: (-scores[i], i))[: max(0, count - 1)]
-    chosen = [0, *sorted(i for i in best if scores[i] > 0)]
+    least = max(scores) / 2  # a line with half of what the best one has to say says nothing of the query
+    chosen = [0, *sorted(i for i in best if scores[i] > 0 and scores[i] >= least)]
     return "\n".join(window(lines[i], asked) for i in chosen)
 
 

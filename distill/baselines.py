@@ -1,4 +1,8 @@
-"""What one gets on an exam without reading: chance, the most frequent answer, the longest option."""
+"""Trivial baselines: what a player gets on the held-out exam who reads neither question nor manual.
+
+A baseline gives each task the chance of being right, exactly: ties share it. The exam reports their means; the
+leaderboard compares arms with them pair by pair.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +12,79 @@ from collections.abc import Callable, Sequence
 from agents.answers import normalise
 from agents.task import LEVELS, Task
 
+Chances = list[float]
+"""For each task, in order, the probability that the baseline is right."""
+Guess = Callable[[Sequence[Task], Sequence[Task]], Chances]
+"""(held-out tasks, training tasks) -> chances."""
+BASELINES: dict[str, Guess] = {}
 
-def _share(task: Task, score: Callable[[str], float]) -> float:
-    """Chance of the gold among the options with the highest score."""
-    top = max(score(option) for option in task.options)
-    best = [option for option in task.options if score(option) == top]
-    return 1 / len(best) if task.gold in best else 0.0
+
+def baseline(name: str) -> Callable[[Guess], Guess]:
+    """Register a baseline."""
+
+    def register(function: Guess) -> Guess:
+        BASELINES[name] = function
+        return function
+
+    return register
+
+
+def _shared(task: Task, weights: Sequence[float]) -> float:
+    """Chance of the gold when the heaviest option is taken and ties share."""
+    top = max(weights)
+    best = [option for option, weight in zip(task.options, weights, strict=True) if weight == top]
+    return (task.gold in best) / len(best)
+
+
+@baseline("random")
+def random_option(tasks: Sequence[Task], train: Sequence[Task]) -> Chances:
+    """An option drawn at random."""
+    return [1 / len(task.options) if task.options else 0.0 for task in tasks]
+
+
+@baseline("majority")
+def majority(tasks: Sequence[Task], train: Sequence[Task]) -> Chances:
+    """The option that was most often the gold of training questions of the same family."""
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for task in train:
+        seen[family(task)][normalise(task.gold)] += 1
+    found = []
+    for task in tasks:
+        counts = seen[family(task)]
+        if task.options:
+            found.append(_shared(task, [counts[normalise(option)] for option in task.options]))
+        else:
+            top = [gold for gold, n in counts.items() if n == max(counts.values())]
+            found.append((normalise(task.gold) in top) / max(1, len(top)))
+    return found
+
+
+def family(task: Task) -> str:
+    """What questions of one sort share: the exam's own name for it, else the kind and the attribute of the last hop."""
+    attribute = task.hops[-1].attribute if task.hops else ""
+    return task.provenance.get("family") or f"{task.kind}/{attribute}"
+
+
+@baseline("longest option")
+def longest(tasks: Sequence[Task], train: Sequence[Task]) -> Chances:
+    """The option with the most characters."""
+    return [_shared(task, [len(option) for option in task.options]) if task.options else 0.0 for task in tasks]
+
+
+def chances(tasks: Sequence[Task], train: Sequence[Task]) -> dict[str, Chances]:
+    """Name -> chances of every registered baseline."""
+    return {name: function(tasks, train) for name, function in BASELINES.items()}
 
 
 def baselines(tasks: Sequence[Task], split: str = "test") -> dict[str, dict[str, float]]:
-    """Level (and `overall`) -> baseline -> expected accuracy on `split`; {} where it has no task with options.
-
-    random: 1 / options. majority: the option that is most often the gold in training, within its attribute family.
-    longest: the option with the most characters. Ties count as drawn by lot.
-    """
-    seen: dict[str, Counter[str]] = defaultdict(Counter)
-    for task in tasks:
-        if task.split == "train":
-            seen[task.provenance.get("family", "")][normalise(task.gold)] += 1
-    rows = [task for task in tasks if task.split == split and task.options]
+    """Level (and `overall`) -> baseline -> expected accuracy on the tasks of `split` that have options."""
+    asked = [task for task in tasks if task.split == split and task.options]
+    found = chances(asked, [task for task in tasks if task.split == "train"])
     result: dict[str, dict[str, float]] = {}
-    for name in (*LEVELS, "overall"):
-        members = [task for task in rows if name in (task.level, "overall")]
-        if not members:
-            continue
-        count = len(members)
-        majority = 0.0
-        for task in members:
-            frequency = seen[task.provenance.get("family", "")]
-            majority += _share(task, lambda option, f=frequency: f[normalise(option)])  # type: ignore[misc]
-        result[name] = {
-            "random": round(sum(1 / len(task.options) for task in members) / count, 4),
-            "majority": round(majority / count, 4),
-            "longest": round(sum(_share(task, len) for task in members) / count, 4),
-        }
+    for level in (*LEVELS, "overall"):
+        members = [i for i, task in enumerate(asked) if level in (task.level, "overall")]
+        if members:
+            result[level] = {
+                name: round(sum(values[i] for i in members) / len(members), 4) for name, values in found.items()
+            }
     return result

@@ -56,7 +56,13 @@ class _Tally:
 
 
 def collect_now(
-    tasks: Sequence[Task], table: Table, ledger: Ledger, *, concurrency: int = 16, samples: int = 1, title: str = "collect"
+    tasks: Sequence[Task],
+    table: Table,
+    ledger: Ledger,
+    *,
+    concurrency: int = 16,
+    samples: int = 1,
+    title: str = "collect",
 ) -> Collected:
     """`collect` in an event loop of its own; the seats' connections belong to that loop and are closed with it."""
 
@@ -70,7 +76,13 @@ def collect_now(
 
 
 async def collect(
-    tasks: Sequence[Task], table: Table, ledger: Ledger, *, concurrency: int = 16, samples: int = 1, title: str = "collect"
+    tasks: Sequence[Task],
+    table: Table,
+    ledger: Ledger,
+    *,
+    concurrency: int = 16,
+    samples: int = 1,
+    title: str = "collect",
 ) -> Collected:
     """Play every task `samples` times unless the ledger has it.
 

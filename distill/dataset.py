@@ -109,12 +109,13 @@ tags: [retort, distillation, tool-use]
 ---
 # Dataset of this run
 
-Made by `retort dataset` from the ledger: {counts["ledger"]} episodes = {counts["kept"]} kept + {counts["dropped"]} dropped.
+Made by `retort dataset`. Ledger: {counts["ledger"]} episodes = {counts["kept"]} kept + {counts["dropped"]} dropped.
 {table}
-- `sft.jsonl`: {counts["kept"]} conversations ({counts["turns"]} assistant turns), TRL conversational form: `messages`
+- `sft.jsonl`: {counts["kept"]} conversations, {counts["turns"]} assistant turns, TRL conversational form: `messages`
   (thought in `content`, `tool_calls` with dict arguments), `tools` (JSON string), `key` of the episode, `task_id`.
   By level: {levels or "none"}. Teams: {teams or "none"}.
-- `cpt.jsonl`: {counts["cpt_chunks"]} manual sections as `text`, those of held-out entities and those that name one left out.
+- `cpt.jsonl`: {counts["cpt_chunks"]} manual sections as `text`; those of held-out entities, and those that name one,
+  are left out.
 
 Load: `datasets.load_dataset("json", data_files="sft.jsonl")` (datasets >= 5.2 keeps arguments free of nulls).
 """

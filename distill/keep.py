@@ -161,7 +161,10 @@ def sort_ledger(
 
 
 def write_sorted(result: Sorted, run: Path) -> None:
-    """Write kept.jsonl and dropped.jsonl. Wall time stays in the ledger, so that an interrupted run's equal a whole one's."""
+    """Write kept.jsonl and dropped.jsonl.
+
+    Wall time stays in the ledger, so that an interrupted run's files equal a whole one's.
+    """
     timeless = {"usage": {"seconds"}}
     write_jsonl(run / "kept.jsonl", (t.model_dump(mode="json", exclude=timeless) for t in result.kept))
     rows = (

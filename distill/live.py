@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import json
 import random
@@ -16,15 +15,17 @@ from typing import Any
 
 from agents.answers import normalise
 from agents.library.sources.examples import qualified
+from agents.library.sources.modules import load
 from agents.library.sources.signatures import signature_of, value_text
 
 from .distractors import Draft
 from .evidence import Known
 from .levels import ModuleOf, draft, parameter
-from .scenarios import SET_SHARE
 
 LONG_CALL = 70
 """Characters above which a call is left out: it would make the question too long for a small reader."""
+SET_DRAFTS = 0.15
+"""Share of the drafts that ask for what was set; 0.3 of the exam, since frequent defaults are capped."""
 SECONDS = 10.0
 """For all examples together, in their own process."""
 
@@ -50,10 +51,7 @@ print(json.dumps(out))
 def resolve(entity: str, module: str | None) -> Any:
     """The object that an entity names, or None."""
     where = module or "builtins"
-    try:
-        value: Any = importlib.import_module(where)
-    except ImportError:
-        return None
+    value: Any = load(where)
     path = entity if where == "builtins" else entity.removeprefix(where + ".")
     for part in path.split("."):
         value = getattr(value, part, None)
@@ -149,7 +147,7 @@ def _call(
     assert asked is not None
     positional, keyword = required(signature)
     others = [name for name in names if name != asked]
-    changed = asked if asked in names and (not others or rng.random() < SET_SHARE) else rng.choice(others or [""])
+    changed = asked if asked in names and rng.random() < SET_DRAFTS else rng.choice(others or [""])
     words = [*positional, *(f"{name}={name}" for name in keyword)]
     told = ""
     if changed:
@@ -169,7 +167,7 @@ def _call(
 def evaluate(rows: Sequence[tuple[Sequence[str], str]], seconds: float = SECONDS) -> list[str | None]:
     """The value of every (modules, expression) as text, all in one process; None for what fails or takes too long."""
     try:
-        done = subprocess.run(  # noqa: S603  (calls of pure functions from the interpreter's own docstrings)
+        done = subprocess.run(
             [sys.executable, "-I", "-c", _RUN], input=json.dumps(rows), capture_output=True, text=True, timeout=seconds
         )
         values = json.loads(done.stdout.splitlines()[-1])

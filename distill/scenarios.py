@@ -19,8 +19,11 @@ from .distractors import WRONG, Draft, value_type
 from .evidence import Known
 from .levels import SHORT, ModuleOf, draft, thinned
 
-SET_SHARE = 0.3
-"""Share of the scenarios that ask for what was set; the others ask for what was left alone and must be looked up."""
+TRIES = 6
+"""Pairs that are tried for each question about two releases."""
+SET_DRAFTS = 0.2
+"""Share of the drafts that ask for what was set, the others for what was left alone and must be looked up; 0.3 of the
+exam, since frequent defaults are capped."""
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)+)")
 
@@ -35,9 +38,14 @@ def in_force(defaults: Mapping[str, str], settings: Sequence[tuple[str, str]]) -
     return values
 
 
+def settable(fact: Fact) -> bool:
+    """Whether a default is one plain value, which something else could be set to."""
+    return "`" not in fact.attribute and " " not in fact.value and len(fact.value) <= SHORT
+
+
 def effective(known: Sequence[Known], rng: random.Random, module_of: ModuleOf) -> list[Draft]:
     """Which value is in force where a configuration sets one thing and leaves another alone."""
-    pool = [k for k in known if k.fact.kin == "default" and "`" not in k.fact.attribute and len(k.fact.value) <= SHORT]
+    pool = [item for item in known if item.fact.kin == "default" and settable(item.fact)]
     typed: dict[str, list[Known]] = defaultdict(list)
     for item in pool:
         typed[value_type(item.fact.value)].append(item)
@@ -49,7 +57,7 @@ def effective(known: Sequence[Known], rng: random.Random, module_of: ModuleOf) -
             if not others:
                 continue
             two = rng.choice(members)
-            if two.label != item.label and rng.random() >= SET_SHARE:
+            if two.label != item.label and rng.random() >= SET_DRAFTS:
                 found.append(_left_alone(item, two, rng.choice(values), module_of))
             else:
                 found.append(_set(item, rng.choice(others), module_of))
@@ -103,11 +111,16 @@ def releases(known: Sequence[Known], rng: random.Random, module_of: ModuleOf, co
             continue
         pool = thinned([item for item in members if version(item.fact.value)], rng)
         debts = {item.fact.value: 0 for item in pool}
-        for number in range(count * 3):
-            if len(found) >= count or len(pool) < 2:
+        homes: dict[str | None, list[Known]] = defaultdict(list)
+        for item in pool:
+            homes[item.fact.module].append(item)
+        # Modules of one manual may count their releases apart: both things come from one.
+        pool = [item for item in pool if len(homes[item.fact.module]) > 1]
+        for number in range(count * TRIES if pool else 0):
+            if len(found) >= count:
                 break
-            one, two = rng.sample(pool, 2)
-            made = _release(one, two, debts, number % 3, rng, module_of)
+            one = rng.choice(pool)
+            made = _release(one, rng.choice(homes[one.fact.module]), debts, number % 3, rng, module_of)
             if made is not None:
                 found.append(made)
     rng.shuffle(found)

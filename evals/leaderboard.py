@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from agents.errors import BoardError, StageError
 from agents.files import read_jsonl, write_json, write_text
@@ -18,9 +21,10 @@ from graphs.trajectory import Trajectory
 from .baselines import Baseline, chances, summarise
 from .compare import comparisons
 from .rows import ArmSpec, Comparison, Leaderboard, Rate, Row
-from .scores import MISSING, SCORES, Score, legend, score_arm
+from .scores import MISSING, SCORES, Score, file_stem, legend, score_arm
 from .tables import csv_text, format_table, markdown
 
+R = TypeVar("R", bound=BaseModel)
 __all__ = [
     "ArmSpec",
     "Comparison",
@@ -44,7 +48,7 @@ def read_exam(run: Path, tasks: int | None = None) -> tuple[list[Task], list[Tas
     path = run / "exam.jsonl"
     if not path.exists():
         raise StageError(f"{path} is not there: run the stage 'exam' first")
-    every = [Task.model_validate(row) for row in read_jsonl(path)]
+    every = _records(path, Task, "exam")
     held_out = [task for task in every if task.split == "test"][:tasks]
     if not held_out:
         raise StageError(f"{path} holds no task of split 'test': there is nothing to score")
@@ -57,12 +61,21 @@ def read_arm(run: Path, arm: str) -> list[Trajectory]:
     Raises:
         StageError: the arm was never played.
     """
-    from .replay import file_stem  # brings the runner and THE graph with it
-
     path = run / "scores" / f"{file_stem(arm)}.trajectories.jsonl"
     if not path.exists():
         raise StageError(f"{path} is not there: run the stage 'evaluate' for arm {arm!r} first")
-    return [Trajectory.model_validate(row) for row in read_jsonl(path)]
+    return _records(path, Trajectory, "evaluate")
+
+
+def _records(path: Path, record: type[R], stage: str) -> list[R]:
+    try:
+        return [record.model_validate(row) for row in read_jsonl(path)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StageError(
+            f"{path} holds a row that is no {record.__name__} ({where}: {first['msg']}): run the stage {stage!r} again"
+        ) from None
 
 
 def one_board(played: Mapping[str, Sequence[Trajectory]]) -> str | None:
@@ -83,11 +96,18 @@ def one_board(played: Mapping[str, Sequence[Trajectory]]) -> str | None:
     return next(iter(arms), None)
 
 
+def check_names(arms: Sequence[ArmSpec]) -> None:
+    """Raise BoardError where two arms share a name, or names so alike that their scores share a file."""
+    files: dict[str, str] = {}
+    for arm in arms:
+        stem = file_stem(arm.name).casefold()
+        if stem in files:
+            raise BoardError(f"arms {files[stem]!r} and {arm.name!r} share a file of scores: rename one of them")
+        files[stem] = arm.name
+
+
 def check_modes(arms: Sequence[ArmSpec], played: Mapping[str, Sequence[Trajectory]]) -> None:
-    """Raise BoardError where an arm was played in another mode than its row says, or two arms share a name."""
-    double = [name for name, count in Counter(arm.name for arm in arms).items() if count > 1]
-    if double:
-        raise BoardError(f"two arms are called {double[0]!r}: give every arm a name of its own")
+    """Raise BoardError where an arm was played in another mode than its row says."""
     for arm in arms:
         modes = {trajectory.mode for trajectory in played[arm.name]} - {arm.mode}
         if modes:
@@ -109,6 +129,7 @@ def build_leaderboard(run: Path, arms: Sequence[ArmSpec], *, tasks: int | None =
     if not arms:
         raise StageError("a leaderboard needs at least one arm: see [[evaluate.arms]]")
     held_out, train = read_exam(run, tasks)
+    check_names(arms)
     played = {arm.name: read_arm(run, arm.name) for arm in arms}
     check_modes(arms, played)
     board = one_board(played)

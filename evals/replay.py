@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,16 +14,11 @@ from distill.ledger import Ledger
 from graphs.board import board_parts
 from graphs.episode import Table
 
-from .scores import score
-
-
-def file_stem(arm: str) -> str:
-    """The arm's name as a file name: what is not a letter, digit, dot or hyphen becomes a hyphen."""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "-", arm).strip("-.") or "arm"
+from .scores import file_stem, score
 
 
 def replay(run: Path, tasks: Sequence[Task], contexts: Mapping[str, Context], *, concurrency: int) -> str:
-    """Play `tasks` once for every arm; writes scores/ARM.trajectories.jsonl and scores/ARM.jsonl; continues when repeated.
+    """Play `tasks` once for every arm into scores/ARM.trajectories.jsonl and scores/ARM.jsonl; continues when repeated.
 
     Raises:
         BoardError: two arms would play on different boards.
@@ -57,6 +51,8 @@ def same_board(run: Path, contexts: Mapping[str, Context]) -> None:
     for other in others:
         for part, value in parts[first].items():
             if parts[other][part] != value:
-                raise BoardError(f"arms {first!r} and {other!r} differ in their {part}: {value} and {parts[other][part]}")
+                raise BoardError(
+                    f"arms {first!r} and {other!r} differ in their {part}: {value} and {parts[other][part]}"
+                )
     detail = f"{len(parts)} arms agree on {', '.join(parts[first])}"
     write_json(run / "board.json", [{"name": "same board", "passed": True, "detail": detail, "numbers": parts[first]}])

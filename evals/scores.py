@@ -6,6 +6,7 @@ legend in the leaderboard and the report. None = the score does not apply to thi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -150,6 +151,11 @@ def seconds(task: Task, trajectory: Trajectory) -> Value:
 def repairs(task: Task, trajectory: Trajectory) -> Value:
     """Malformed calls that were sent back."""
     return float(trajectory.repairs)
+
+
+def file_stem(arm: str) -> str:
+    """The arm's name as a file name: what is not a letter, digit, dot or hyphen becomes a hyphen."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", arm).strip("-.") or "arm"
 
 
 def score(task: Task, trajectory: Trajectory, *, arm: str | None = None) -> Score:

@@ -54,7 +54,9 @@ def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> Tr
         evidence = LengthEvidence([row.number for row in rows], lengths, max_length, positions)
         length.append(prove_length(evidence))
         demand(length)
-        return episodes_dataset(rows, tok), len(rows), max_length, {"assistant_only_loss": True, "packing": False}
+        # rows of like length share a batch: attention over padding is most of what a step on a CPU would cost
+        options = {"assistant_only_loss": True, "packing": False, "train_sampling_strategy": "group_by_length"}
+        return episodes_dataset(rows, tok), len(rows), max_length, options
 
     def prove(tok: Any, dataset: Any, max_length: int, positions: int | None) -> list[Proof]:
         evidence = RowsEvidence(tok, rows, dataset["input_ids"], dataset["labels"], max_length, positions)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from agents.errors import need
+from agents.errors import StageError, need
 from agents.files import read_json, write_json
 from agents.seats.engine import default_device, load_model
 from agents.seats.weights import Weights
@@ -81,8 +81,6 @@ def _open_quantised(weights: Weights, device: torch.device) -> Any:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     if weights.adapter is not None:
-        from agents.errors import StageError
-
         raise StageError("qlora cannot start from an adapter: merge it first (finetune.merge), or train with 'lora'")
     settings: dict[str, Any] = {
         "load_in_4bit": True,

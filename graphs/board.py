@@ -1,6 +1,6 @@
 """Which board an episode was played on, as one hash, and which players sat there.
 
-Rows of a leaderboard are comparable when graph, prompts, tools, limits, verifier and library agree. The mode is not part
+Rows of a leaderboard are comparable when graph, prompts, tools, limits, verifier and library agree. The mode is no part
 of it: the closed-book arm is the same board with the search taken away, and its row says so.
 """
 

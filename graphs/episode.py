@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 from langgraph.errors import GraphRecursionError
 
 from agents.context import Context
+from agents.state import Episode
 from agents.task import Task
 from agents.tools import TOOLS
 
@@ -51,13 +52,11 @@ async def play(task: Task, table: Table, *, sample: int = 0) -> Trajectory:
     """
     context = table.context
     begun = time.monotonic()
-    start = {"question": task.question, "options": list(task.options), "gold": task.gold}
+    start: Episode = {"question": task.question, "options": list(task.options), "gold": task.gold}
     # reason + act/repair/verify a turn, and room: the context's own limits end the episode first.
     rounds = 4 * (context.board.limits.steps + context.board.limits.repairs + context.board.limits.revisions) + 10
     try:
-        state: dict[str, Any] = await graph.ainvoke(
-            start, {"recursion_limit": rounds}, context=context
-        )
+        state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds}, context=context)
     except GraphRecursionError:  # cannot happen while every turn counts a step; kept as the named end if it does
         state = {**start, "stop": "limit:rounds"}
     return record(state, task, table, sample=sample, seconds=time.monotonic() - begun)

@@ -62,7 +62,7 @@ def placed(command: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done, 1 interrupted or a proof failed, 2 an error that the user can mend."""
+    """Run a command; returns the exit status: 0 done, 1 a proof failed, 2 an error to mend, 130 interrupted."""
     arguments = parser().parse_args(argv)
     if arguments.version:
         from . import __version__

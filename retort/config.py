@@ -124,7 +124,9 @@ class RunConfig(Section):
     corpus: CorpusConfig
     exam: ExamConfig = ExamConfig()
     board: Board = Board()
-    teams: dict[str, SeatedTeam] = Field(default_factory=lambda: {"teacher": SeatedTeam(reason=Seat(model=DEMONSTRATOR))})
+    teams: dict[str, SeatedTeam] = Field(
+        default_factory=lambda: {"teacher": SeatedTeam(reason=Seat(model=DEMONSTRATOR))}
+    )
     collect: CollectConfig = CollectConfig()
     dataset: DatasetConfig = DatasetConfig()
     student: StudentConfig = StudentConfig()

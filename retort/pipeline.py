@@ -47,7 +47,9 @@ class Run:
         if name in self.config.teams:
             team = self.config.teams[name].named(name)
         else:
-            team = Team(name=name, reason=Seat(model=self.student_model(name), max_tokens=self.config.student.max_tokens))
+            team = Team(
+                name=name, reason=Seat(model=self.student_model(name), max_tokens=self.config.student.max_tokens)
+            )
 
         def keyed(seat: Seat | None) -> Seat | None:
             if seat is not None and seat.model == DEMONSTRATOR:
@@ -168,7 +170,9 @@ def dataset(run: Run) -> str:
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         result = sort_ledger(every, ledger.trajectories(), run.config.dataset.per_task, current)
         if len(result.kept) + len(result.dropped) != len(ledger):
-            raise ProofError(f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger")
+            raise ProofError(
+                f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger"
+            )
     if not result.kept:
         raise StageError(f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one")
     tests = [task for task in every.values() if task.split == "test"]
@@ -185,7 +189,9 @@ def leak_proof(report: LeakReport) -> dict[str, Any]:
     """The leak report in the form of a proof."""
     numbers = report.model_dump(mode="json", exclude={"examples"})
     found = report.examples[0] if report.examples else "no held-out name, question or page"
-    detail = f"{report.texts} training texts hold {found}; {report.overlap:.1%} of the questions' runs of words, templates"
+    detail = (
+        f"{report.texts} training texts hold {found}; {report.overlap:.1%} of the questions' runs of words, templates"
+    )
     return {"name": "leak", "passed": report.passed, "detail": f"{detail} included, stand in them", "numbers": numbers}
 
 
@@ -214,7 +220,11 @@ def sft(run: Run) -> str:
 
 def training_said(done: TrainingResult) -> str:
     """One line on what a training did."""
-    loss = f"loss {done.first_loss:.3f} -> {done.last_loss:.3f}" if done.first_loss and done.last_loss else "no loss logged"
+    loss = (
+        f"loss {done.first_loss:.3f} -> {done.last_loss:.3f}"
+        if done.first_loss and done.last_loss
+        else "no loss logged"
+    )
     resumed = f", resumed at step {done.resumed_from}" if done.resumed_from else ""
     passed = sum(proof.passed for proof in done.proofs)
     return (
@@ -252,7 +262,7 @@ def leaderboard(run: Run) -> str:
         ArmSpec(name=arm.name, player=player(run, arm), mode=arm.mode, seat=run.team(arm.team).reason.model)
         for arm in run.config.arms()
     ]
-    board = build_leaderboard(run.folder, arms)
+    board = build_leaderboard(run.folder, arms, tasks=run.config.evaluate.tasks)
     write_leaderboard(run.folder, board)
     write_report(run.folder, board)
     return fold(format_table(board).splitlines()[0])

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from agents.reason import ask
 from agents.prompts import prompt
+from agents.reason import ask
 from agents.seats import split_spec
 from agents.task import Task
 
@@ -39,7 +39,9 @@ def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
     """Calls and tokens of collection and of every arm."""
     config = run.config
     if not (run.folder / "exam.jsonl").exists():
-        return ["  no exam yet: run the stages index and exam (they cost nothing), then plan again for calls and tokens"]
+        return [
+            "  no exam yet: run the stages index and exam (they cost nothing), then plan again for calls and tokens"
+        ]
     lines = [f"  {'':<24}{'episodes':>9}{'calls':>8}{'prompt tok':>12}{'reply tok':>11}  seat"]
     if collects:
         tasks = run.tasks("train")[: config.collect.tasks]

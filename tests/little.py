@@ -12,7 +12,20 @@ from agents.library.index import Library
 from agents.task import Hop, Task
 
 MODULES = ("heater", "pump", "valve", "panel", "alarm", "radio")
-NAMES = ("limit", "delay", "margin", "rate", "floor", "ceiling", "window", "backoff", "burst", "cooldown", "drain", "idle")
+NAMES = (
+    "limit",
+    "delay",
+    "margin",
+    "rate",
+    "floor",
+    "ceiling",
+    "window",
+    "backoff",
+    "burst",
+    "cooldown",
+    "drain",
+    "idle",
+)
 KINDS = ("number", "duration", "flag", "text")
 
 
@@ -135,9 +148,7 @@ def write_run(folder: Path) -> Path:
     write_jsonl(folder / "exam.jsonl", every)
     barred = sorted({name for task in every if task.split == "test" for name in task.evidence})
     entities = sorted(task.entities[0] for task in every if task.split == "test")
-    write_json(
-        folder / "held_out.json", {"entities": entities, "groups": entities, "modules": [], "chunks": barred}
-    )
+    write_json(folder / "held_out.json", {"entities": entities, "groups": entities, "modules": [], "chunks": barred})
     return folder
 
 
@@ -151,5 +162,9 @@ def seat(folder: Path, script: list[dict[str, object]]) -> Seat:
 def context(run: Path, reason: Seat | None = None, **changes: object) -> Context:
     """A context over a run folder; the demonstrator plays unless `reason` says otherwise."""
     player = reason or Seat(model=f"scripted:answer-key@{run / 'exam.jsonl'}")
-    values: dict[str, object] = {"team": Team(name="teacher", reason=player), "library": str(run / "library"), "board": Board()}
+    values: dict[str, object] = {
+        "team": Team(name="teacher", reason=player),
+        "library": str(run / "library"),
+        "board": Board(),
+    }
     return Context.model_validate(values | changes)

@@ -63,7 +63,9 @@ def to_openai(message: AIMessage, thought: str | None) -> dict[str, Any]:
 class Server:
     """The server with what it has seen."""
 
-    def __init__(self, seat: Scripted, *, fault: Fault | None = None, thought: str | None = None, delay: float = 0.0) -> None:
+    def __init__(
+        self, seat: Scripted, *, fault: Fault | None = None, thought: str | None = None, delay: float = 0.0
+    ) -> None:
         self.seen: list[dict[str, Any]] = []
         self.in_flight = 0
         self.most_in_flight = 0

@@ -244,7 +244,7 @@ def fact(entity: str, value: str, **more: str) -> Fact:
 def test_facts_that_stand_nowhere(made: Made) -> None:
     library = made[1]
     ghosts = [fact(f"ghost_{n}", "1") for n in range(3)]
-    with pytest.raises(ExamError, match="entity 'ghost_0'.*stands in no document"):
+    with pytest.raises(ExamError, match=r"entity 'ghost_0'.*stands in no document"):
         build_exam(ghosts, library)
     known, dropped, lost = find_evidence([*made[0], ghosts[0]], library)
     assert (len(known), dropped["entity in no document"], lost) == (216, 1, "ghost_0")
@@ -261,9 +261,8 @@ def test_too_little_for_an_exam(made: Made) -> None:
 
 
 def test_lists_match_in_any_order_and_notation(tmp_path: Path) -> None:
-    (tmp_path / "p.md").write_text(
-        "# P\n\n## `opt`\n\nContext: `b`, `a`, `if in c`\n\nDefault: `opt 7`\n", encoding="utf-8"
-    )
+    text = "# P\n\n## `opt`\n\nContext: `b`, `a`, `if in c`\n\nDefault: `opt 7`\n"
+    (tmp_path / "p.md").write_text(text, encoding="utf-8")
     library = Library.build(read_corpus(tmp_path))
     row = Fact(entity="opt", attribute="context", value="a, b, if in c", source="corpus/p.md", section="`opt`")
     number = Fact(entity="opt", attribute="default", value="7", source="p.md")
@@ -288,15 +287,15 @@ def test_modules_are_named_where_a_name_lives_in_two() -> None:
 def test_baselines_by_hand() -> None:
     def task(number: int, gold: str, split: str, level: Level = "engineer") -> Task:
         return Task(
-            id=str(number), question=str(number), options=("a", "b", "c", "dddd"), gold=gold, level=level, kind="lookup",
-            entities=("e",), group="g", split=split, provenance={"family": "f"},  # type: ignore[arg-type]
+            id=str(number), question=str(number), options=("a", "b", "c", "dddd"), gold=gold, level=level,
+            kind="lookup", entities=("e",), group="g", split=split, provenance={"family": "f"},  # type: ignore[arg-type]
         )  # fmt: skip
 
     rows = [task(1, "a", "train"), task(2, "a", "train"), task(3, "b", "train")]
     rows += [task(4, "a", "test"), task(5, "b", "test"), task(6, "dddd", "test", "consultant")]
     found = baselines(rows)
-    assert found["overall"] == {"random": 0.25, "majority": 0.3333, "longest": 0.3333}
-    assert found["consultant"]["longest"] == 1.0
+    assert found["overall"] == {"random": 0.25, "majority": 0.3333, "longest option": 0.3333}
+    assert found["consultant"]["longest option"] == 1.0
     assert "professional" not in found
 
 

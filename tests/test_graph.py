@@ -69,7 +69,12 @@ WALKS: dict[str, tuple[list[dict[str, Any]], str, list[str], dict[str, Any]]] = 
     "closed book that calls": ([SEARCH], "malformed", [], {"mode": "cot"}),
     "not judged": (turns(SEARCH, {"reply": "Answer: 17"}), "answered", [], {"verify": "off"}),
     "revised": (turns(SEARCH, {"reply": "Answer: 3"}, {"reply": FOUND}), "answered", [], {"verify": "revise"}),
-    "never mended": (turns(SEARCH, {"reply": "Answer: 3"}, {"reply": "Answer: 3"}), "answered", ["no_quote"], {"verify": "revise"}),
+    "never mended": (
+        turns(SEARCH, {"reply": "Answer: 3"}, {"reply": "Answer: 3"}),
+        "answered",
+        ["no_quote"],
+        {"verify": "revise"},
+    ),
     "a wrong answer gets no critique": (
         turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: 17"}, {"reply": FOUND}),
         "answered",

@@ -70,14 +70,24 @@ def test_help_is_quick_and_light() -> None:
         assert done.returncode == 0
         assert "leaderboard" in done.stdout
     assert min(times) < 0.3
-    program = "import sys; from retort.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    program = (
+        "import sys; from retort.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not HEAVY & set(out.stdout.split())
 
 
 @pytest.mark.parametrize(
     "module",
-    ["retort.config", "retort.pipeline", "retort.stages", "finetune.sft", "finetune.pretrain", "distill.exam", "evals.leaderboard"],
+    [
+        "retort.config",
+        "retort.pipeline",
+        "retort.stages",
+        "finetune.sft",
+        "finetune.pretrain",
+        "distill.exam",
+        "evals.leaderboard",
+    ],
 )
 def test_configs_load_without_torch(module: str) -> None:
     program = f"import sys, {module}; print(*sys.modules)"

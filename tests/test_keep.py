@@ -86,12 +86,16 @@ def test_kept_and_dropped_are_the_ledger(good: tuple[Task, Trajectory], tmp_path
 def test_the_training_files_load_without_nulls(good: tuple[Task, Trajectory], tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     task, trajectory = good
-    cot = changed(trajectory, key="cot", mode="cot", tools=(), messages=trajectory.messages[:2] + trajectory.messages[4:])
+    cot = changed(
+        trajectory, key="cot", mode="cot", tools=(), messages=trajectory.messages[:2] + trajectory.messages[4:]
+    )
     result = sort_ledger({task.id: task}, [trajectory, cot])
     counts = write_dataset(tmp_path, {task.id: task}, result, little.library().chunks[:3], DatasetConfig())
     assert (counts["kept"], counts["cpt_chunks"], counts["teams"]) == (2, 3, {"teacher": 2})
     assert read_json(tmp_path / "dataset.json", "dataset")["kept"] == 2
-    loaded = datasets.load_dataset("json", data_files=str(tmp_path / "data" / "sft.jsonl"), cache_dir=str(tmp_path / "c"))
+    loaded = datasets.load_dataset(
+        "json", data_files=str(tmp_path / "data" / "sft.jsonl"), cache_dir=str(tmp_path / "c")
+    )
     rows = list(loaded["train"])
     raw = read_jsonl(tmp_path / "data" / "sft.jsonl")
     assert [row["messages"] for row in rows] == [row["messages"] for row in raw]

@@ -7,11 +7,12 @@ import json
 import shutil
 from pathlib import Path
 
+import little
 import pytest
 import synthetic_run as synthetic
 
 from agents.errors import BoardError, StageError
-from agents.files import write_jsonl
+from agents.files import read_jsonl, write_jsonl
 from evals.leaderboard import (
     ArmSpec,
     Leaderboard,
@@ -20,6 +21,8 @@ from evals.leaderboard import (
     read_arm,
     write_leaderboard,
 )
+from evals.replay import replay
+from evals.scores import Score
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +46,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 def test_rows_hold_what_was_played(board: Leaderboard) -> None:
     student = board.row("student")
     assert (student.n, student.missing, student.accuracy.right, student.accuracy.value) == (60, 0, 54, 0.9)
-    assert (student.accuracy.low, student.accuracy.high) == (
-        pytest.approx(0.7985, abs=1e-4),
-        pytest.approx(0.9534, abs=1e-4),
-    )
+    assert [student.accuracy.low, student.accuracy.high] == pytest.approx([0.7985, 0.9534], abs=1e-4)
     assert {level: rate.n for level, rate in student.levels.items()} == dict.fromkeys(board.levels, 20)
     assert student.unseen is not None and student.unseen.n == 12 == board.unseen
     assert student.means["prompt_tokens"] == 400 and student.means["evidence_recall"] == 1.0
@@ -127,8 +127,10 @@ def test_wrong_mode_double_names_and_absent_arms_are_refused(run: Path) -> None:
     closed = ArmSpec(name="student", player="student", mode="cot")
     with pytest.raises(BoardError, match="says mode 'cot' and was played in 'react'"):
         build_leaderboard(run, [closed])
-    with pytest.raises(BoardError, match="two arms are called 'base'"):
+    with pytest.raises(BoardError, match="arms 'base' and 'base' share a file"):
         build_leaderboard(run, [synthetic.ARMS[0], synthetic.ARMS[0]])
+    with pytest.raises(BoardError, match="arms 'a b' and 'A-b' share a file"):
+        build_leaderboard(run, [ArmSpec(name=name, player="team") for name in ("a b", "A-b")])
     with pytest.raises(StageError, match="run the stage 'evaluate' for arm 'nobody'"):
         build_leaderboard(run, [ArmSpec(name="nobody", player="team")])
     with pytest.raises(StageError, match="at least one arm"):
@@ -141,6 +143,12 @@ def test_exam_that_holds_nothing_out_or_is_absent(run: Path, tmp_path: Path) -> 
         build_leaderboard(run, synthetic.ARMS)
     with pytest.raises(StageError, match="run the stage 'exam' first"):
         build_leaderboard(tmp_path, synthetic.ARMS)
+
+
+def test_records_of_another_shape_are_a_clear_error(run: Path) -> None:
+    write_jsonl(run / "scores" / "student.trajectories.jsonl", [{"key": "x"}])
+    with pytest.raises(StageError, match=r"holds a row that is no Trajectory .*run the stage 'evaluate' again"):
+        build_leaderboard(run, synthetic.ARMS)
 
 
 def test_only_the_first_tasks(run: Path) -> None:
@@ -192,3 +200,25 @@ def test_long_names_are_cut_and_still_fit(run: Path) -> None:
     synthetic.write_arm(run, name, read_arm(run, "student"))
     board = build_leaderboard(run, [*synthetic.ARMS, ArmSpec(name=name, player="team")])
     assert max(map(len, format_table(board).splitlines())) <= 100
+
+
+def test_what_is_played_on_the_graph_makes_a_board(kettle: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(kettle, tmp_path / "kettle")
+    tasks = [task for task in little.tasks(little.library()) if task.split == "test"][:6]
+    mute = little.seat(tmp_path, [{"content": "I cannot say."}])
+    contexts = {
+        "base": little.context(run, mute, verify="score"),
+        "teacher": little.context(run, verify="score"),
+    }
+    said = replay(run, tasks, contexts, concurrency=2)
+    assert said == replay(run, tasks, contexts, concurrency=2) == "right: base 0/6, teacher 6/6"
+    arms = [
+        ArmSpec(name="base", player="base", seat="scripted:lines"),
+        ArmSpec(name="teacher", player="teacher", seat="scripted:answer-key@exam.jsonl"),
+    ]
+    board = build_leaderboard(run, arms, tasks=6)
+    base, teacher = board.rows
+    assert (base.accuracy.right, base.answered, base.searched) == (0, 0.0, 0.0)
+    assert (teacher.accuracy.right, teacher.searched, teacher.means["grounded"]) == (6, 1.0, 1.0)
+    assert teacher.means["evidence_recall"] == 1.0 and board.board is not None
+    assert Score.model_validate(read_jsonl(run / "scores" / "teacher.jsonl")[0]).correct == 1.0

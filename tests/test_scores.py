@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import synthetic_run as synthetic
 
@@ -95,7 +97,7 @@ def test_double_and_stray_trajectories_are_refused() -> None:
         score(tasks[1], one)
 
 
-def choice(i: int, options: tuple[str, ...], gold: str, **changes: object) -> Task:
+def choice(i: int, options: tuple[str, ...], gold: str, **changes: Any) -> Task:
     """A task of one kind with these options."""
     return synthetic.make_task(i, options=options, gold=gold, kind="lookup", **changes)
 
@@ -116,18 +118,25 @@ def test_trivial_baselines_share_ties_exactly() -> None:
     assert summarise("longest option", tasks, found["longest option"]).per_task
 
 
-def test_the_majority_is_counted_for_the_attribute_first() -> None:
-    def about(i: int, attribute: str, options: tuple[str, ...], gold: str) -> Task:
+def test_the_majority_is_counted_within_the_family() -> None:
+    def about(i: int, attribute: str, options: tuple[str, ...], gold: str, **changes: Any) -> Task:
         hop = synthetic.make_task(i).hops[0].model_copy(update={"attribute": attribute})
-        return choice(i, options, gold, hops=(hop,))
+        return choice(i, options, gold, hops=(hop,), **changes)
 
     train = [about(i, "default", ("None", "0"), "None") for i in range(5)]
     train += [about(9, "type", ("int", "None"), "int")]
     assert chances([about(0, "type", ("None", "int"), "int")], train)["majority"] == [1.0]
-    assert chances([about(0, "unit", ("None", "int"), "None")], train)["majority"] == [1.0]
-    open_question = choice(0, (), "None", hops=())
-    assert chances([open_question], train)["majority"] == [1.0] and chances([open_question], [])["majority"] == [0.0]
-    assert chances([open_question], train)["random"] == chances([open_question], train)["longest option"] == [0.0]
+    assert chances([about(0, "unit", ("None", "int"), "None")], train)["majority"] == [0.5]
+    named = [task.model_copy(update={"provenance": {"family": "any"}}) for task in train]
+    asked = about(0, "unit", ("None", "int"), "None", provenance={"family": "any"})
+    assert chances([asked], named)["majority"] == [1.0]
+
+
+def test_baselines_of_open_questions() -> None:
+    train = [choice(i, (), "None", hops=()) for i in range(2)]
+    asked = [choice(0, (), "None", hops=()), choice(1, (), "1", hops=())]
+    assert chances(asked, train) == {"random": [0, 0], "majority": [1, 0], "longest option": [0, 0]}
+    assert chances(asked, [])["majority"] == [0, 0]
 
 
 @pytest.mark.parametrize("n", [1, 7, 40, 101])

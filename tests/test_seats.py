@@ -34,7 +34,9 @@ def test_specs(spec: str, parts: tuple[str, str, str | None]) -> None:
     assert split_spec(spec) == parts
 
 
-@pytest.mark.parametrize("spec", ["gpt-5", "opnai:gpt", "hf:", "scripted:lines", "scripted:answer-key", "scripted:mime@x"])
+@pytest.mark.parametrize(
+    "spec", ["gpt-5", "opnai:gpt", "hf:", "scripted:lines", "scripted:answer-key", "scripted:mime@x"]
+)
 def test_bad_specs_name_themselves(spec: str) -> None:
     with pytest.raises(SeatError) as caught:
         open_seat(Seat(model=spec))
@@ -84,9 +86,8 @@ async def test_failures_by_class(status: int, said: str, kind: str) -> None:
 
 
 async def test_a_timeout_has_its_own_class() -> None:
-    with serving(LineScript(rows=REPLY), delay=1.0) as server:
-        with pytest.raises(ProviderError) as caught:
-            await open_seat(Seat(model=f"openai:m@{server.url}", timeout=0.1)).ainvoke([HumanMessage("q")])
+    with serving(LineScript(rows=REPLY), delay=1.0) as server, pytest.raises(ProviderError) as caught:
+        await open_seat(Seat(model=f"openai:m@{server.url}", timeout=0.1)).ainvoke([HumanMessage("q")])
     assert caught.value.kind == "timeout"
 
 

@@ -136,7 +136,7 @@ sft(base, Path(data), Path(out), SftConfig.model_validate_json(config), seed=0)
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(home: Path, tmp_path: Path) -> None:
-    config = SftConfig(method="full", max_steps=40, save_every=4, batch=3, lr=1e-3)
+    config = SftConfig(method="full", max_steps=40, save_every=4, batch=1, lr=1e-3)
     out = tmp_path / "students/sft"
     whole = sft(str(home / "small"), home / "sft.jsonl", tmp_path / "whole", config, seed=0)
     arguments = [str(home / "small"), str(home / "sft.jsonl"), str(out), config.model_dump_json()]

@@ -81,13 +81,22 @@ def test_reads_drills_it_never_saw(model: Any, tokenizer: Any, pieces: list[str]
     assert right > 0.8
 
 
-@pytest.mark.parametrize("value", ["-1", "None", "7.64.1", "rsplit", "<path>", "http", "'utf-8'", "65536", "--alt-svc", "()"])
+@pytest.mark.parametrize(
+    "value", ["-1", "None", "7.64.1", "rsplit", "<path>", "http", "'utf-8'", "65536", "--alt-svc", "()"]
+)
 def test_a_value_is_spelt_the_same_everywhere(tokenizer: Any, value: str) -> None:
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     spelt = ids(value)
-    for before, after in (("maxsplit=", ")"), ("Answer: ", "\n"), ("B) ", "\n"), ("`", "`"), ("is ", "\n"), ("(", ", x")):
+    for before, after in (
+        ("maxsplit=", ")"),
+        ("Answer: ", "\n"),
+        ("B) ", "\n"),
+        ("`", "`"),
+        ("is ", "\n"),
+        ("(", ", x"),
+    ):
         whole = ids(before + value + after)
         assert any(whole[n : n + len(spelt)] == spelt for n in range(len(whole))), f"{before}{value}{after}"
 
@@ -99,7 +108,12 @@ def test_numerals_are_single_tokens(tokenizer: Any) -> None:
 def test_text_survives_the_tokenizer(tokenizer: Any) -> None:
     rng = random.Random(1)
     texts = ["".join(rng.choices(string.printable + " " * 30 + "éß漢😀", k=80)) for _ in range(200)]
-    texts += ["## A heading\n\n  two  spaces, `a b`  ", "x = {'a': 1}  # ## no", "".join(MARKS), "fooBar x86_64 1,000 a.b c. d"]
+    texts += [
+        "## A heading\n\n  two  spaces, `a b`  ",
+        "x = {'a': 1}  # ## no",
+        "".join(MARKS),
+        "fooBar x86_64 1,000 a.b c. d",
+    ]
     for text in texts:
         assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
 
@@ -167,7 +181,9 @@ def test_drills_are_fresh_repeatable_and_not_in_our_formats(pieces: list[str]) -
     assert again == texts[7]
     assert len(set(texts)) == 200
     for text in texts:
-        assert not any(mark in text for mark in (*MARKS, "<|im_start|>", '"arguments"', "\nQuote: ", "\nAnswer: ", "\nA) "))
+        assert not any(
+            mark in text for mark in (*MARKS, "<|im_start|>", '"arguments"', "\nQuote: ", "\nAnswer: ", "\nA) ")
+        )
 
 
 def test_copy_rows_mark_what_can_be_known() -> None:
@@ -183,7 +199,7 @@ def test_copy_rows_mark_what_can_be_known() -> None:
 def test_every_id_is_drawn_while_copying() -> None:
     rng = random.Random(0)
     seen: set[int] = set()
-    for _ in range(300):
+    for _ in range(800):
         seen.update(copy_row(rng, 4096, 256)[0])
     assert len(seen) == 4096
 

@@ -1,0 +1,1 @@
+"""What the players read: documents cut into chunks, their index, and the facts that are known of them."""

@@ -2,9 +2,9 @@
 
 ::
 
-    openai:MODEL@URL       any endpoint that speaks the OpenAI protocol            extra "openai"
-    vllm:MODEL[@URL]       joins the vLLM server at URL, or starts one for MODEL   extra "vllm" to start, "openai" to join
-    hf:PATH                in process: a model folder, an adapter folder, or `tiny-base`   extra "train"
+    openai:MODEL@URL       any endpoint that speaks the OpenAI protocol      extra "openai"
+    vllm:MODEL[@URL]       joins the vLLM server at URL, or starts one       extra "vllm" to start, "openai" to join
+    hf:PATH                in process: a model or adapter folder, `tiny-base` extra "train"
     scripted:answer-key@EXAM     the demonstrator that holds the key (no LLM)
     scripted:lines@FILE          plays the lines of a file (no LLM)
 """

@@ -125,9 +125,9 @@ def open_openai(model: str, url: str | None, seat: Seat) -> ReasoningChatOpenAI:
     return ReasoningChatOpenAI(
         model=model,
         base_url=url,
-        api_key=key,  # type: ignore[arg-type]  # pydantic makes it a SecretStr
+        api_key=key,
         temperature=seat.temperature,
-        max_tokens=seat.max_tokens,  # type: ignore[call-arg]  # alias of max_completion_tokens, which older servers lack
+        max_tokens=seat.max_tokens,  # an alias of max_completion_tokens, which older servers lack
         timeout=seat.timeout,
         max_retries=0,
         # Of its own, not langchain-openai's process-wide one: that keeps connections of event loops long closed.

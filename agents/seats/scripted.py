@@ -34,7 +34,9 @@ def open_scripted(name: str, path: str | None) -> BaseChatModel:
     if name not in ("answer-key", "lines"):
         raise SeatError(f"scripted seat {name!r} is not known: answer-key@EXAM or lines@FILE")
     if not path:
-        raise SeatError(f"scripted:{name} needs a file: scripted:{name}@{'exam.jsonl' if name == 'answer-key' else 'FILE'}")
+        raise SeatError(
+            f"scripted:{name} needs a file: scripted:{name}@{'exam.jsonl' if name == 'answer-key' else 'FILE'}"
+        )
     try:
         rows = read_jsonl(Path(path))
     except StageError as error:
@@ -61,7 +63,9 @@ class Scripted(BaseChatModel):
         """The next message."""
         raise NotImplementedError
 
-    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+    def _generate(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
         message = self.reply(messages)
         prompt = sum(len(str(m.content).split()) for m in messages)
         said = len(str(message.content).split()) + sum(len(json.dumps(c["args"]).split()) for c in message.tool_calls)

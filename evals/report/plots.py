@@ -98,7 +98,7 @@ def accuracy_plot(board: Leaderboard) -> str:
         for x, height in enumerate(heights):
             name = plain(f"best trivial: {board.best_trivial}") if x == 0 else None
             axes.hlines(100 * height, x - 0.45, x + 0.45, colors=INK, linestyles="dashed", linewidth=1.2, label=name)
-        axes.set_xticks(range(len(groups)), [f"{name}\n{n} tasks" for name, n in groups])
+        axes.set_xticks(range(len(groups)), [f"{name}\n{n} task{'s' * (n != 1)}" for name, n in groups])
         axes.set_xlim(-0.55, len(groups) - 0.45)
         axes.set_ylim(-3, 103)
         axes.set_ylabel("right, %")

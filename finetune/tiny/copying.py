@@ -1,8 +1,8 @@
 """Random sequences with a repeated stretch: from these the tiny base learns to copy, before it reads anything.
 
-Alphabets are small and large on purpose. A large one alone teaches to match one token and take its successor, which fails on
-numbers and lists; with 8 symbols the model has to match longer contexts. Every id of the vocabulary is drawn, so that no
-embedding is left as it was initialised.
+Alphabets are small and large on purpose. A large one alone teaches to match one token and take its successor, which
+fails on numbers and lists; with 8 symbols the model has to match longer contexts. Every id of the vocabulary is
+drawn, so that no embedding is left as it was initialised.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Row = tuple[list[int], list[int]]
 
 
 def copy_row(rng: random.Random, vocabulary: int, length: int) -> Row:
-    """One row of at most `length` ids: noise, stretches, and the stretches again in any order; ids below `vocabulary`."""
+    """One row of `length` ids below `vocabulary`: noise, stretches, and the stretches again in any order."""
     size = rng.choice((8, 12, 16, 32, 64, 128, 200, vocabulary))
     alphabet = range(vocabulary) if size == vocabulary else rng.sample(range(vocabulary), size)
     noise = rng.choices(range(vocabulary), k=2 * length)

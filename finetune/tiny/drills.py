@@ -1,29 +1,35 @@
 """The reading drills of the tiny base: requests about made-up pages, answered by looking up and copying.
 
-A document is either a shelf of pages followed by requests, or rounds of request, pages and answer. What is practised: to repeat
-what is asked (thing and part), to find the line in the right page and to quote it, to give the value alone; also two look-ups in
-one request, a value that is the name of the next page, candidates of which one is right, and a call some of whose arguments
-override the defaults. Every document has its own labels, separators, wording and look, so that no format is learnt by heart;
-none of them is the format of an exam or of a tool call. A loss is taken only where the text can be known from what stands before.
+A document is either a shelf of pages followed by requests, or rounds of request, pages and answer. What is practised:
+to repeat what is asked (thing and part), to find the line in the right page and to quote it, to give the value alone;
+also two look-ups in one request, a value that is the name of the next page, candidates of which one is right, and a
+call some of whose arguments override the defaults. Documents have their own labels, separators, wording and look, so
+that no format is learnt by heart; none of them is the format of an exam or of a tool call. Part of them share one
+plain layout, most of them early on: with random layouts alone 300 steps found 5 % of the starts of answers, with it
+200 steps found 85 % (in the plain layout). A loss is taken only where the text can be known from what stands before.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from finetune.tiny.pages import Fact, Page, Shelf
 from finetune.tiny.words import VALUES, Words
 
-Span = tuple[str, bool]
-"""Text, and whether it can be known from what stands before."""
+Span = tuple[str, int]
+"""Text, and how often its first token counts: 0 where it cannot be known, 1 where it can, more where it decides."""
+KEY, STOP = 4, 2
+HOUSE = ("Ask: ", "Look: ", "Found:\n", "See: ", "Value: ", "Page:\n", "Pick: ")
+"""Labels of the plain layout."""
 KINDS = ("find", "find", "find", "choose", "choose", "choose", "two", "chain", "call", "which")
 
 
 class Document:
     """One drill text, built span by span."""
 
-    def __init__(self, rng: random.Random, pieces: Sequence[str], budget: int) -> None:
+    def __init__(self, rng: random.Random, pieces: Sequence[str], budget: int, ease: float = 0.0) -> None:
         self.rng = rng
         self.words = words = Words(rng, pieces)
         self.shelf = Shelf(words)
@@ -33,9 +39,19 @@ class Document:
         self.rounds = 0
         self.pages_first = rng.random() < 0.35
         self.ask = rng.choice(
-            ("{a} of {e}", "{e} {a}", "{e}: {a}", "What is the {a} of {e}?", "What {a} has {e}?", "{w0} {a} {w1} {e}?", "{w0} {e} {w1} {a} {w2}.",
-             "For {e}, {w1} {a}?", "{w0} {w1} {a} {w2} {e} {w1}", "In {e}: {w0} {a}")
-        )  # fmt: skip
+            (
+                "{a} of {e}",
+                "{e} {a}",
+                "{e}: {a}",
+                "What is the {a} of {e}?",
+                "What {a} has {e}?",
+                "{w0} {a} {w1} {e}?",
+                "{w0} {e} {w1} {a} {w2}.",
+                "For {e}, {w1} {a}?",
+                "{w0} {w1} {a} {w2} {e} {w1}",
+                "In {e}: {w0} {a}",
+            )
+        )
         self.echo = rng.choice(
             (
                 "{e} {a}",
@@ -58,34 +74,49 @@ class Document:
         self.echoes = not self.pages_first or rng.random() < 0.4
         self.joint = rng.choice((" and ", " and ", ", ", " / ", "; "))
         self.end = rng.choice(("\n", "\n\n", "---\n", "", f"{self.marks['end']}\n"))
+        self.kinds = KINDS if rng.random() >= ease else ("find", "choose")
         self.bullet = rng.choice(
             ("- {}", "* {}", "{n}. {}", "({n}) {}", "| {}", "{l}: {}", "{}", "{l}. {}", "[{l}] {}")
         )
+        if rng.random() < ease:
+            self._plain()
+
+    def _plain(self) -> None:
+        """The layout that many documents share."""
+        names = ("ask", "echo", "say", "quote", "answer", "shelf", "pick")
+        self.marks.update(zip(names, HOUSE, strict=True))
+        self.fixed = {"w0": "the", "w1": "for", "w2": "in"}
+        self.ask = self.rng.choice(("{a} of {e}", "{e} {a}", "{w0} {a} {w1} {e}?", "What is the {a} of {e}?"))
+        self.echo, self.says, self.end, self.echoes, self.quotes, self.whole = "{e} {a}", "", "\n", True, True, False
 
     def _mark(self) -> str:
         word = self.words.phrase(1, 2).capitalize() if self.rng.random() < 0.7 else self.words.word()
         return self.rng.choice(("{}: ", "{}: ", "{} - ", "{}> ", "[{}] ", "{} = ", "> ", "{}:\n", "<{}> ")).format(word)
 
-    def put(self, text: str, known: bool = False) -> None:
+    def put(self, text: str, known: int = 0) -> None:
         """Adds a span."""
         self.spans.append((text, known))
         self.length += len(text)
 
     def label(self, name: str) -> None:
         """A label of this document: known from its second use on."""
-        self.put(self.marks[name], known=self.rounds > 0)
+        self.put(self.marks[name], int(self.rounds > 0))
 
     def write(self) -> list[Span]:
         """Rounds until the budget (characters) is full."""
         if self.pages_first:
+            written = 0
             for number in range(self.rng.randint(2, 6)):
                 pages = self.shelf.pages
                 pointer = self.rng.choice(pages).entity if pages and self.rng.random() < 0.25 else None
-                self.shelf.page(number + 1, pointer)
+                page = self.shelf.page(number + 1, pointer)
+                written += sum(len(line) + 1 for line in page.lines)
+                if written > self.budget / 2:
+                    break
             self.show(self.rng.sample(self.shelf.pages, len(self.shelf.pages)))
         while self.length < self.budget:
-            getattr(self, f"_{self.rng.choice(KINDS)}")()
-            self.put(self.end, known=False)
+            getattr(self, f"_{self.rng.choice(self.kinds)}")()
+            self.put(self.end)
             self.rounds += 1
         return self.spans
 
@@ -103,8 +134,12 @@ class Document:
         """Says what is looked up; then, unless the pages stood first, shows the page among others of its shelf."""
         if self.echoes:
             self.label("echo")
-            self.put(self.echo.format(e=page.entity, a=fact.name, **self.fixed), known=True)
-            self.put("\n", known=True)
+            for part in re.split(r"(\{\w+\})", self.echo):
+                exact = part in ("{e}", "{a}")
+                text = part.format(e=page.entity, a=fact.name, **self.fixed)
+                if text:
+                    self.put(text, KEY if exact else int(self.rounds > 0))
+            self.put("\n", STOP)
         if not self.pages_first:
             others = [other for other in self.shelf.pages[-5:] if other is not page]
             shown = [page, *self.rng.sample(others, min(len(others), self.rng.choice((0, 0, 1, 1, 2))))]
@@ -125,19 +160,20 @@ class Document:
     def say(self) -> None:
         """A fixed phrase before the quotes, in half of the documents."""
         if self.says:
-            self.put(self.says, known=self.rounds > 0)
-            self.put("\n", known=True)
+            self.put(f"{self.says}\n", int(self.rounds > 0))
 
     def quote(self, fact: Fact) -> None:
         """The words of the page."""
         if self.quotes:
             self.label("quote")
-            self.put(f"{fact.line if self.whole else fact.quote}\n", known=True)
+            self.put(fact.line if self.whole else fact.quote, KEY)
+            self.put("\n", STOP)
 
     def answer(self, text: str) -> None:
         """The value alone."""
         self.label("answer")
-        self.put(f"{text}\n", known=True)
+        self.put(text, KEY)
+        self.put("\n", STOP)
 
     def _find(self) -> None:
         page = self.some()
@@ -183,7 +219,8 @@ class Document:
         first, second = self.some(), self.some()
         shared = [(a, b) for a in first.facts for b in second.facts if a.name == b.name and a.value != b.value]
         if not shared:
-            return self._find()
+            self._find()
+            return
         one, two = self.rng.choice(shared)
         winner, value = self.rng.choice(((first.entity, one.value), (second.entity, two.value)))
         pair = [self.wrap.format(first.entity), self.wrap.format(second.entity)]
@@ -207,7 +244,8 @@ class Document:
                 if fact.value in by_name
             ]
             if not links:
-                return self._find()
+                self._find()
+                return
             first, one, second = self.rng.choice(links)
         else:
             second = self.shelf.page(1)
@@ -236,7 +274,8 @@ class Document:
     def _call(self) -> None:
         page = self.some()
         if not page.call:
-            return self._choose()
+            self._choose()
+            return
         fact = self.rng.choice(page.facts)
         given = {
             one.name: self.words.value(self.shelf.kinds.get(one.name, "plain"))
@@ -254,6 +293,6 @@ class Document:
         self.answer(given.get(fact.name, fact.value))
 
 
-def drill(rng: random.Random, pieces: Sequence[str], budget: int) -> list[Span]:
-    """One document of about `budget` characters."""
-    return Document(rng, pieces, budget).write()
+def drill(rng: random.Random, pieces: Sequence[str], budget: int, ease: float = 0.0) -> list[Span]:
+    """One document of about `budget` characters; `ease` is the share of documents in the plain layout."""
+    return Document(rng, pieces, budget, ease).write()

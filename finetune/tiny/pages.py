@@ -170,7 +170,8 @@ class Shelf:
         """Filler, with a name of the shelf in it now and then."""
         text = self.words.phrase(3, 12).capitalize()
         if self.rng.random() < 0.3:
-            text += f" {self.rng.choice((page.entity, f'`{page.entity}`', self.rng.choice(self.names)))} {self.words.phrase(1, 5)}"
+            name = self.rng.choice((page.entity, f"`{page.entity}`", self.rng.choice(self.names)))
+            text += f" {name} {self.words.phrase(1, 5)}"
         if self.rng.random() < 0.2:
             text += f", {self.words.phrase(1, 4)}"
         return text + "."

@@ -1,8 +1,8 @@
-"""Makes the tiny base from nothing: tokenizer, random copying, reading drills, weights. `python -m finetune.tiny.recipe --out DIR`
+"""Makes the tiny base from nothing: `python -m finetune.tiny.recipe --out DIR`
 
-Fixed seed, fresh data every step, one thread; every text is invented (words.py, pages.py, drills.py) or random (copying.py).
-`rope_theta` 500 and `initializer_range` 0.05 are what lets so small a model find copying within minutes: with the usual 10,000
-and 0.02 it had not after 500 steps. What the shipped weights needed and what they can do stands in weights/README.md.
+Tokenizer, sketched start, random copying, reading drills, weights. Fixed seed, fresh data every step, one thread;
+every text is invented (words.py, pages.py, drills.py) or random (copying.py). What the shipped weights needed and
+what they can do stands in weights/README.md.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +34,13 @@ TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 class Recipe:
     """What is mixed, for how long, and how hot."""
 
-    steps: int = 1600
+    steps: int = 1500
     seed: int = 11
     tokens: int = 4096
     """Tokens a step, padding included."""
     copying: int = 30
     """Steps of nothing but random copying at the start."""
-    rate: float = 2e-3
+    rate: float = 2.5e-3
     warmup: int = 60
     floor: float = 0.02
     """Share of `rate` at the last step; between them a cosine."""
@@ -52,9 +51,15 @@ class Recipe:
     """Width of the feed-forward layers."""
     theta: float = 10_000.0
     """Base of the rotary angles."""
+    ease: tuple[float, float] = (0.8, 0.3)
+    """Share of the drills in the plain layout: it falls from the first number by 1 over the whole training, to the second."""
     save_every: int = 100
     lengths: tuple[tuple[int, int], ...] = ((192, 3), (384, 4), (640, 2), (1024, 1))
     """Row lengths of the drills in tokens, with their weights."""
+
+
+POLISH = Recipe(steps=600, seed=12, copying=0, rate=1.2e-3, warmup=30, ease=(0.15, 0.15))
+"""The second part, from the saved files of the first: nearly all layouts random, at a lower rate."""
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> Qwen3ForCausalLM:
@@ -89,18 +94,18 @@ def letters(tokenizer: PreTrainedTokenizerFast) -> list[str]:
 
 
 def drill_rows(
-    tokenizer: PreTrainedTokenizerFast, seeds: Sequence[str], pieces: Sequence[str], length: int
+    tokenizer: PreTrainedTokenizerFast, seeds: Sequence[str], pieces: Sequence[str], length: int, ease: float = 0.0
 ) -> list[Row]:
-    """Tokenized drills, one a seed, cut at `length`."""
-    spans = [drill(random.Random(seed), pieces, 2 * length) for seed in seeds]
+    """Tokenized drills, one a seed, cut at `length`; a deciding token stands several times among the marked places."""
+    spans = [drill(random.Random(seed), pieces, 2 * length, ease) for seed in seeds]
     texts = ["".join(text for text, _ in document) for document in spans]
     encoded = tokenizer(
         texts, add_special_tokens=False, return_offsets_mapping=True, truncation=True, max_length=length
     )
     rows = []
     for document, ids, offsets in zip(spans, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        known = [flag for text, flag in document for _ in text]
-        rows.append((ids, [place for place, (start, _) in enumerate(offsets) if place and known[start]]))
+        weights = [weight if n == 0 else min(weight, 1) for text, weight in document for n, _ in enumerate(text)]
+        rows.append((ids, [place for place, (start, _) in enumerate(offsets) if place for _ in range(weights[start])]))
     return rows
 
 
@@ -112,7 +117,10 @@ def batch(tokenizer: PreTrainedTokenizerFast, pieces: Sequence[str], recipe: Rec
         return [copy_row(rng, len(tokenizer), length) for _ in range(recipe.tokens // length)]
     sizes, weights = zip(*recipe.lengths, strict=True)
     length = rng.choices(sizes, weights)[0]
-    return drill_rows(tokenizer, [f"{recipe.seed}/{step}/{n}" for n in range(recipe.tokens // length)], pieces, length)
+    if step < recipe.steps // 5:
+        length = min(length, 384)
+    seeds = [f"{recipe.seed}/{step}/{n}" for n in range(recipe.tokens // length)]
+    return drill_rows(tokenizer, seeds, pieces, length, max(recipe.ease[1], recipe.ease[0] - step / recipe.steps))
 
 
 def loss_of(model: Qwen3ForCausalLM, rows: Sequence[Row], pad: int) -> tuple[torch.Tensor, float]:
@@ -144,28 +152,35 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path,
 
     draft = out.with_name(f"{out.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
-    half = Qwen3ForCausalLM(model.config).to(torch.bfloat16)
+    half = Qwen3ForCausalLM(model.config)
+    half.to(dtype=torch.bfloat16)  # type: ignore[call-arg]
     half.load_state_dict(model.state_dict())
     half.generation_config.do_sample = False
     half.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     (draft / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
-    os.replace(draft, out)
+    draft.replace(out)
 
 
-def make(recipe: Recipe, out: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> list[float]:
-    """Trains from nothing and leaves the model folder at `out`; returns the loss of every step."""
+def make(
+    recipe: Recipe, out: Path, tokenizer: PreTrainedTokenizerFast | None = None, start: Path | None = None
+) -> list[float]:
+    """Trains, from nothing or from the folder `start`, and leaves the model folder at `out`; returns every step's loss."""
     import torch
     from tqdm import tqdm
+    from transformers import Qwen3ForCausalLM
 
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     if tokenizer is None:
         tokenizer = words.wrap(words.train(words.docstrings()), TEMPLATE.read_text(encoding="utf-8"))
-    model, pieces = make_model(tokenizer, recipe), letters(tokenizer)
+    pieces = letters(tokenizer)
+    model = (
+        make_model(tokenizer, recipe) if start is None else Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32)
+    )
     bare = [value for value in model.parameters() if value.ndim < 2]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [value for value in model.parameters() if value.ndim > 1]},
         {"params": bare, "weight_decay": 0.0},
     ]
@@ -199,17 +214,22 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Make the tiny base from nothing.")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write; replaced whole at every save")
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--tokens", type=int, default=Recipe.tokens, help="tokens a step")
+    parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the first part")
+    parser.add_argument("--polish", type=int, default=POLISH.steps, help="steps of the second part")
+    parser.add_argument("--start", type=Path, help="a folder that the first part has made: go on from there")
     parser.add_argument("--tokenizer", type=Path, help="reuse the tokenizer of this folder instead of training one")
     given = parser.parse_args()
-    tokenizer = None
+    tokenizer: Any = None
     if given.tokenizer is not None:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(given.tokenizer)
-    make(Recipe(steps=given.steps, seed=given.seed, tokens=given.tokens), given.out, tokenizer)
+    first = given.start or given.out.with_name(f"{given.out.name}.first")
+    if given.start is None:
+        make(replace(Recipe(), steps=given.steps), first, tokenizer)
+    from transformers import AutoTokenizer
+
+    make(replace(POLISH, steps=given.polish), given.out, AutoTokenizer.from_pretrained(first), first)
 
 
 if __name__ == "__main__":

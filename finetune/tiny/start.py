@@ -1,9 +1,11 @@
 """Where the training of the tiny base starts: small random weights with the two halves of copying sketched in.
 
-A model this small takes long to find copying by itself once its vocabulary is 4,096 wide: after 200 steps over the whole
-vocabulary the loss had not left the plateau of `one of the symbols seen so far`. So the first layer begins with heads that
-look at the token before, the second with heads that look for the token that followed the current one last time. Both are
-a few lines of linear algebra with a fixed seed, and training is free to rub them out.
+A model this small takes long to find copying by itself once its vocabulary is 4,096 wide: after 200 steps over the
+whole vocabulary the loss had not left the plateau of "one of the symbols seen so far". So the first layer begins with
+heads that look at the token before, the second with heads that look for the token that followed the current one last
+time: a few lines of linear algebra with a fixed seed, which training is free to rub out. Before the first step they
+copy 69 % of what can be known in random sequences of 96 tokens (57 to 61 % with theta 500, whose rotation is too fast
+to match over a distance: 25 % against 38 % at 512 tokens).
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
     from transformers import Qwen3ForCausalLM
 
 CONSTANT = 4
-"""Dimensions that are the same in every embedding: without something constant to hold on to, no head can go by position."""
+"""Dimensions that are the same in every embedding: without something constant no head can go by position."""
 PART = 31
-"""Dimensions that one sketched head carries; two heads carry a token's 62, and 62 more are room for the token before."""
+"""Dimensions that a sketched head carries: two heads a token's 62, and 62 more are room for the token before."""
 
 
 def sketch(model: Qwen3ForCausalLM, theta: float, sharp: float = 1.7) -> None:
@@ -46,7 +48,7 @@ def _carried(head: int) -> slice:
 
 def _weights(attention: torch.nn.Module, heads: int) -> list[torch.Tensor]:
     """The four projections, with the first `heads` heads made quieter than the rest to be drawn on."""
-    parts = [attention.get_submodule(f"{name}_proj").get_parameter("weight") for name in "qkvo"]
+    parts: list[torch.Tensor] = [attention.get_submodule(f"{name}_proj").get_parameter("weight") for name in "qkvo"]
     for part in parts[:3]:
         part[: 32 * heads] *= 0.3
     return parts

@@ -1,7 +1,7 @@
 """Invented names and values: what the reading drills of the tiny base are written with.
 
-Names are put together from pieces of the tokenizer's own vocabulary, so that every piece has been read and copied by the time
-a real manual arrives, and from nothing else: no manual, no module, no option name is listed here.
+Names are put together from pieces of the tokenizer's own vocabulary, so that every piece has been read and copied by
+the time a real manual arrives, and from nothing else: no manual, no module, no option name is listed here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VALUES = (
 
 
 class Words:
-    """Draws names and values from `pieces`, letters-only tokens of the vocabulary; the same `rng` state gives the same words."""
+    """Draws names and values, put together from `pieces`, the letters-only tokens of the vocabulary."""
 
     def __init__(self, rng: random.Random, pieces: Sequence[str]) -> None:
         self.rng = rng

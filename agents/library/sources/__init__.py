@@ -1,0 +1,1 @@
+"""Manuals that need no folder: they are read from what runs."""

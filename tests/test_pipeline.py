@@ -1,0 +1,251 @@
+"""The whole line on a little microdomain: stages, freshness, errors, and endpoints as teacher and student."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import little
+import pytest
+from openai_server import Server, serving
+
+from agents.files import read_json, read_jsonl
+from agents.seats.scripted import LineScript, Scripted, open_scripted
+from agents.task import Task
+from distill.ledger import Ledger
+from retort.cli import main
+from retort.config import load_config
+from retort.stages import STAGES, states
+
+CONFIG = """
+name = "kettle"
+[corpus]
+manuals = "manual"
+facts = "facts.jsonl"
+[exam]
+train = 60
+test = 40
+dev = 4
+[cpt]
+method = "full"
+max_steps = 2
+max_length = 128
+[sft]
+method = "full"
+max_steps = 2
+batch = 2
+[student]
+max_tokens = 24
+[evaluate]
+tasks = 6
+"""
+
+
+def folder_of(root: Path, config: str = CONFIG) -> Path:
+    """A folder with the kettle's manual, facts and run.toml."""
+    little.write_microdomain(root)
+    (root / "run.toml").write_text(config, encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose run went from manuals to leaderboard."""
+    root = folder_of(tmp_path_factory.mktemp("whole"))
+    assert main(["run", str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    return root
+
+
+def test_everything_is_made(whole: Path) -> None:
+    run = whole / "run"
+    for stage in STAGES.values():
+        for name in stage.makes:
+            assert (run / name).exists(), f"{stage.name} makes {name}"
+    assert set(read_json(run / "stages.json", "run")) == set(STAGES)
+    arms = [row["arm"] for row in read_json(run / "leaderboard.json", "leaderboard")["rows"]]
+    assert arms == ["base", "base+cpt", "student", "student closed book", "teacher"]
+
+
+def test_kept_and_dropped_are_the_ledger(whole: Path) -> None:
+    run = whole / "run"
+    with Ledger(run / "ledger.sqlite") as ledger:
+        keys = ledger.keys()
+    kept = [row["key"] for row in read_jsonl(run / "kept.jsonl")]
+    dropped = [row["key"] for row in read_jsonl(run / "dropped.jsonl")]
+    assert len(kept) + len(dropped) == len(keys)
+    assert set(kept) | set(dropped) == keys
+    assert kept
+
+
+def test_no_held_out_entity_in_any_training_file(whole: Path) -> None:
+    run = whole / "run"
+    held_out = read_json(run / "held_out.json", "exam")["entities"]
+    assert held_out
+    text = "".join((run / "data" / name).read_text() for name in ("sft.jsonl", "cpt.jsonl"))
+    assert not [name for name in held_out if name in text]
+    tested = {entity for row in read_jsonl(run / "exam.jsonl") if row["split"] == "test" for entity in row["entities"]}
+    assert tested <= set(held_out)
+
+
+def test_the_proofs_stand_beside_the_student(whole: Path) -> None:
+    for stage in ("cpt", "sft"):
+        proofs = read_json(whole / "run" / "students" / stage / "proofs.json", stage)
+        assert proofs
+        assert all(proof["passed"] for proof in proofs)
+    assert read_json(whole / "run" / "leaks.json", "dataset")[0]["passed"]
+    assert read_json(whole / "run" / "board.json", "evaluate")[0]["passed"]
+
+
+def test_running_again_does_nothing(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begun = time.monotonic()
+    assert main(["run", str(whole / "run.toml"), "--run", str(whole / "run")]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("fresh") == len(STAGES)
+    assert "teacher" in said.out
+    assert str(whole / "run" / "report.html") in said.out
+    assert time.monotonic() - begun < 20
+
+
+def test_a_changed_section_makes_stale_what_follows(whole: Path, tmp_path: Path) -> None:
+    run = whole / "run"
+    assert set(states(load_config(whole / "run.toml"), run).values()) == {"fresh"}
+    (whole / "other.toml").write_text(CONFIG.replace("max_steps = 2\nbatch", "max_steps = 3\nbatch"), encoding="utf-8")
+    found = states(load_config(whole / "other.toml"), run)
+    assert {name for name, state in found.items() if state == "stale"} == {"sft", "evaluate", "leaderboard"}
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    (copied / "kept.jsonl").unlink()
+    found = states(load_config(whole / "run.toml"), copied)
+    assert found["dataset"] == "missing"
+    assert found["collect"] == "fresh"
+    assert found["sft"] == "stale"
+
+
+def test_plan_spends_nothing(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(whole / "run.toml"), "--run", str(tmp_path / "none")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("missing") == len(STAGES)
+    assert not (tmp_path / "none").exists()
+    partly = tmp_path / "partly"
+    for stage in ("index", "exam"):
+        assert main([stage, str(whole / "run.toml"), "--run", str(partly)]) == 0
+    capsys.readouterr()
+    assert main(["plan", str(whole / "run.toml"), "--run", str(partly)]) == 0
+    rows = {
+        line.split("  ")[1].strip(): line.split() for line in capsys.readouterr().out.splitlines() if "scripted" in line
+    }
+    tasks = [Task.model_validate(row) for row in read_jsonl(partly / "exam.jsonl") if row["split"] == "train"]
+    assert rows["collect"][1:3] == [str(len(tasks)), str(sum(len(task.hops) + 1 for task in tasks))]
+    assert not (partly / "ledger.sqlite").exists()
+
+
+def test_show(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = whole / "run"
+    assert main(["show", str(run)]) == 0
+    assert "student" in capsys.readouterr().out
+    key = read_jsonl(run / "kept.jsonl")[0]["key"]
+    assert main(["show", str(run), key[:8]]) == 0
+    said = capsys.readouterr().out
+    assert key in said
+    assert "-> search(" in said
+    assert main(["show", str(run), "nokey"]) == 2
+    assert "'nokey'" in capsys.readouterr().err
+    assert main(["show", str(run / "nowhere")]) == 2
+
+
+def test_a_stage_out_of_order_names_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_of(tmp_path)
+    assert main(["dataset", str(root / "run.toml"), "--run", str(root / "run")]) == 2
+    assert "reads what 'collect' makes, which is missing" in capsys.readouterr().err
+
+
+def made(root: Path) -> list[str]:
+    """Names of what stands in the run folder, the config left out."""
+    return sorted(p.name for p in (root / "run").iterdir() if p.name not in ("run.toml", "stages.json"))
+
+
+def test_bad_corpora_and_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_of(tmp_path)
+    command = ["run", str(root / "run.toml"), "--run", str(root / "run")]
+    shutil.move(root / "manual", root / "elsewhere")
+    assert main(command) == 2
+    assert "manual" in capsys.readouterr().err
+    (root / "manual").mkdir()
+    assert main(command) == 2
+    assert "no readable" in capsys.readouterr().err
+    shutil.rmtree(root / "manual")
+    shutil.move(root / "elsewhere", root / "manual")
+    strangers = [
+        json.dumps({"entity": f"toaster_{n}", "attribute": "default", "value": str(n), "source": "x.md"})
+        for n in range(9)
+    ]
+    (root / "facts.jsonl").write_text("\n".join(strangers), encoding="utf-8")
+    assert main(["index", *command[1:]]) == 0
+    assert main(["exam", *command[1:]]) == 2
+    assert "toaster_0" in capsys.readouterr().err
+    assert made(root) == ["facts.jsonl", "library"]
+    (root / "facts.jsonl").unlink()
+    assert main(command) == 2
+    assert "facts.jsonl" in capsys.readouterr().err
+
+
+def test_a_broken_facts_line_is_named_and_the_rest_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_of(tmp_path)
+    lines = (root / "facts.jsonl").read_text().splitlines()
+    lines[6] = '{"entity": "heater_'
+    (root / "facts.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert main(["index", str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    said = capsys.readouterr().err
+    assert "line 7" in said
+    assert "1 broken lines left out" in said
+    assert len(read_jsonl(root / "run" / "facts.jsonl")) == len(lines) - 1
+
+
+def test_a_refused_endpoint_leaves_nothing_half_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = CONFIG + '[collect]\nconcurrency = 4\n[teams.teacher]\nreason = "openai:m@http://127.0.0.1:9/v1"\n'
+    root = folder_of(tmp_path, config)
+    assert main(["run", str(root / "run.toml"), "--run", str(root / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "127.0.0.1:9" in said
+    assert "again to continue" in said
+    assert made(root) == ["exam.json", "exam.jsonl", "facts.jsonl", "held_out.json", "ledger.sqlite", "library"]
+    with Ledger(root / "run" / "ledger.sqlite") as ledger:
+        assert len(ledger) == 0
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Iterator[tuple[Path, Server]]:
+    """A folder whose teacher and student are a local OpenAI-protocol server with the exam's key behind it."""
+    root = folder_of(tmp_path)
+    for stage in ("index", "exam"):
+        assert main([stage, str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    seat = open_scripted("answer-key", str(root / "run" / "exam.jsonl"))
+    assert isinstance(seat, Scripted)
+    with serving(seat, thought="hidden") as server:
+        yield root, server
+
+
+def test_endpoints_as_teacher_and_student(endpoint: tuple[Path, Server], capsys: pytest.CaptureFixture[str]) -> None:
+    """Must show 6: the same pipeline, the same graph, only the seats' lines differ."""
+    root, server = endpoint
+    with serving(LineScript(rows=[{"reply": "I guess.\nAnswer: A"}])) as guesser:
+        seats = (
+            f'[student]\nstages = []\n[teams.teacher]\nreason = "openai:big@{server.url}"\n'
+            f'[teams.student]\nreason = "openai:small@{guesser.url}"\n'
+        )
+        config = CONFIG.replace("[student]\nmax_tokens = 24\n", seats).replace("tasks = 6", "")
+        (root / "run.toml").write_text(config, encoding="utf-8")
+        assert main(["run", str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    table = read_json(root / "run" / "leaderboard.json", "leaderboard")
+    rows = {row["arm"]: row for row in table["rows"]}
+    assert set(rows) == {"student", "student closed book", "teacher"}
+    assert rows["teacher"]["accuracy"]["value"] == 1.0
+    assert rows["student"]["accuracy"]["value"] < 0.6
+    assert {row["model"] for row in server.seen} == {"big"}
+    kept = read_jsonl(root / "run" / "kept.jsonl")
+    assert kept[0]["messages"][2]["reasoning_content"] == "hidden"
+    assert "hidden" not in (root / "run" / "data" / "sft.jsonl").read_text()
+    assert "teacher" in capsys.readouterr().out
