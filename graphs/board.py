@@ -71,12 +71,13 @@ def seat_identity(seat: Seat) -> str:
     """What plays in a seat, wherever its files lie: a retrained student is another player, a moved run is not."""
     provider, model, url = split_spec(seat.model)
     sampling = seat.model_dump(exclude={"model", "timeout", "key_env"})
-    local = Path(url if provider == "scripted" and url else model)
-    if provider in ("scripted", "hf", "vllm") and local.exists():
-        files = sorted(p for p in local.rglob("*") if p.is_file()) if local.is_dir() else [local]
-        held = [(str(p.relative_to(local)) if local.is_dir() else "", file_digest(p)) for p in files]
-        named = (model, file_digest(Path(scripted.__file__))) if provider == "scripted" else ""
-        return digest(provider, named, held, sampling)
+    if provider == "scripted":
+        script = file_digest(Path(url)) if url and Path(url).exists() else url
+        return digest(provider, model, script, file_digest(Path(scripted.__file__)), sampling)
+    local = Path(model)
+    if provider in ("hf", "vllm") and local.is_dir():
+        files = sorted(path for path in local.rglob("*") if path.is_file())
+        return digest(provider, [(str(path.relative_to(local)), file_digest(path)) for path in files], sampling)
     return digest(seat.model, sampling)
 
 

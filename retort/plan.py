@@ -1,13 +1,13 @@
 """What a run would do and roughly cost, without spending anything.
 
-Where the run has recorded episodes of the same kind, their means are used; elsewhere a rule of thumb, and the plan says
-which. Tokens are of the seat's own counting where recorded, else 4 characters a token.
+A rule of thumb, and it says so: one call a hop of the task and one to answer, 4 characters a token, terse replies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from agents.prompts import prompt
 from agents.reason import ask
@@ -17,8 +17,8 @@ from agents.task import Task
 from .pipeline import Run
 from .stages import stages_of, states
 
-OBSERVATION_CHARS = 700
-"""One observation of three extracted passages, measured on the stdlib exam."""
+OBSERVATION_CHARS = 300
+"""One observation of two or three extracted passages: 180 to 300 on the three examples, measured."""
 REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
@@ -42,20 +42,22 @@ def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
         return [
             "  no exam yet: run the stages index and exam (they cost nothing), then plan again for calls and tokens"
         ]
-    lines = [f"  {'':<24}{'episodes':>9}{'calls':>8}{'prompt tok':>12}{'reply tok':>11}  seat"]
+    lines = [f"  {'':<29}{'episodes':>9}{'calls':>8}{'prompt tok':>12}{'reply tok':>11}  seat"]
     if collects:
         tasks = run.tasks("train")[: config.collect.tasks]
         done = known(run.folder / "ledger.sqlite")
         left = max(0, len(tasks) * config.collect.samples * len(config.collect.modes) - done)
         seat = config.teams[config.collect.team].reason.model
-        lines.append(row("collect", tasks, left, seat))
+        lines.append(row("collect", estimate(tasks, config.collect.modes), left, seat))
         if done:
-            lines.append(f"  {'':<24}{done} episodes are in the ledger already")
+            lines.append(f"  {'':<29}{done} episodes are in the ledger already")
     if evaluates:
         tasks = run.tasks("test")[: config.evaluate.tasks]
+        last = (config.student.stages or ("student",))[-1]
+        trained = {"base": config.student.base, "cpt": "students/cpt", "student": f"students/{last}"}
         for arm in config.arms():
-            seat = config.teams[arm.team].reason.model if arm.team in config.teams else f"hf: {arm.team}"
-            lines.append(row(f"evaluate {arm.name}", tasks, len(tasks), seat))
+            seat = config.teams[arm.team].reason.model if arm.team in config.teams else f"hf:{trained[arm.team]}"
+            lines.append(row(f"evaluate {arm.name}", estimate(tasks, (arm.mode,)), len(tasks), seat))
     if len(lines) == 1:
         return ["  nothing would be played"]
     return [*lines, "", "  estimates: one call a hop and one to answer, 4 characters a token, terse replies"]
@@ -71,17 +73,35 @@ def known(path: Path) -> int:
         return len(ledger)
 
 
-def row(name: str, tasks: Iterable[Task], episodes: int, seat: str) -> str:
-    """One line of the estimate, scaled from all tasks to the episodes that are left."""
-    listed = list(tasks)
-    calls = prompts = replies = 0
-    for task in listed:
-        turns = max(1, len(task.hops)) + 1
-        opening = len(prompt("react")) + len(ask(task.question, task.options)) + 200
-        calls += turns
-        prompts += sum(opening + n * (OBSERVATION_CHARS + REPLY_CHARS) for n in range(turns)) // 4
-        replies += turns * REPLY_CHARS // 4
-    share = episodes / len(listed) if listed else 0.0
-    paid = "free" if split_spec(seat.replace("hf: ", "hf:"))[0] != "openai" else "endpoint"
-    numbers = f"{episodes:>9}{round(calls * share):>8}{round(prompts * share):>12}{round(replies * share):>11}"
-    return f"  {name:<24}{numbers}  {seat} ({paid})"
+class Estimate(NamedTuple):
+    """What playing tasks would take."""
+
+    episodes: int
+    calls: int
+    prompt: int
+    """Prompt tokens."""
+    reply: int
+    """Generated tokens."""
+
+
+def estimate(tasks: Sequence[Task], modes: Sequence[str]) -> Estimate:
+    """One call a hop and one to answer; closed book one call; 4 characters a token."""
+    episodes = calls = prompts = replies = 0
+    for task in tasks:
+        for mode in modes:
+            turns = 1 if mode == "cot" else max(1, len(task.hops)) + 1
+            opening = len(prompt(mode)) + len(ask(task.question, task.options)) + 200
+            episodes += 1
+            calls += turns
+            prompts += sum(opening + n * (OBSERVATION_CHARS + REPLY_CHARS) for n in range(turns)) // 4
+            replies += turns * REPLY_CHARS // 4
+    return Estimate(episodes, calls, prompts, replies)
+
+
+def row(name: str, whole: Estimate, episodes: int, seat: str) -> str:
+    """One line of the plan, scaled from all episodes to those that are left."""
+    share = episodes / whole.episodes if whole.episodes else 0.0
+    provider, _, url = split_spec(seat)
+    paid = "endpoint" if provider == "openai" or (provider == "vllm" and url) else "on this machine"
+    calls, prompts, replies = (round(number * share) for number in whole[1:])
+    return f"  {name:<29}{episodes:>9}{calls:>8}{prompts:>12}{replies:>11}  {seat} ({paid})"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.files import write_json
-from graphs.board import code_digest
+from graphs.board import code_digest, team_identity
 from graphs.trajectory import digest
 
 from .config import RunConfig
@@ -87,7 +87,8 @@ def fingerprints(config: RunConfig) -> dict[str, str]:
         if stage.name == "index":
             parts.append(corpus_stamp(config))
         if stage.name in ("collect", "evaluate"):
-            parts.append(code_digest())  # what plays and judges an episode is part of the board
+            # What plays and judges an episode: an upgrade, or other files behind a seat, make other episodes.
+            parts += [code_digest(), [team_identity(team.named(name)) for name, team in config.teams.items()]]
         found[stage.name] = digest(*parts)
     return found
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from retort.cli import main
 from retort.config import load_config
 from retort.stages import STAGES, states
 
+ROOT = Path(__file__).resolve().parents[1]
 CONFIG = """
 name = "kettle"
 [corpus]
@@ -249,3 +253,31 @@ def test_endpoints_as_teacher_and_student(endpoint: tuple[Path, Server], capsys:
     assert kept[0]["messages"][2]["reasoning_content"] == "hidden"
     assert "hidden" not in (root / "run" / "data" / "sft.jsonl").read_text()
     assert "teacher" in capsys.readouterr().out
+
+
+def test_control_c_keeps_what_was_finished(tmp_path: Path) -> None:
+    root = folder_of(tmp_path)
+    for stage in ("index", "exam"):
+        assert main([stage, str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    seat = open_scripted("answer-key", str(root / "run" / "exam.jsonl"))
+    assert isinstance(seat, Scripted)
+    with serving(seat, delay=0.1) as server:
+        with (root / "run.toml").open("a", encoding="utf-8") as stream:
+            stream.write(f'[collect]\nconcurrency = 2\n[teams.teacher]\nreason = "openai:m@{server.url}"\n')
+        command = [sys.executable, "-m", "retort", "collect", str(root / "run.toml"), "--run", str(root / "run")]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        end = time.monotonic() + 60
+        while len(server.seen) < 20 and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 130, said
+        assert "run the same command again to continue" in said
+        assert "Traceback" not in said
+        with Ledger(root / "run" / "ledger.sqlite") as ledger:
+            before = len(ledger)
+        assert before > 0
+        assert main(command[3:]) == 0
+    with Ledger(root / "run" / "ledger.sqlite") as ledger:
+        wanted = sum(row["split"] == "train" for row in read_jsonl(root / "run" / "exam.jsonl"))
+        assert len(ledger) == wanted > before

@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -71,9 +73,9 @@ def _open(seat: Seat) -> BaseChatModel:
 
 
 async def close_seats() -> None:
-    """Close the connections of every opened seat and forget it.
+    """Close the connections of every opened seat, unload models held in process, and forget all of them.
 
-    To be awaited in the event loop that the seats were used in; servers and engines end with the process.
+    To be awaited in the event loop that the seats were used in; a server that a seat started ends with the process.
     """
     with _lock:
         seats = list(_opened.values())
@@ -82,3 +84,6 @@ async def close_seats() -> None:
         client = getattr(seat, "http_async_client", None)
         if client is not None:
             await client.aclose()
+    engine = sys.modules.get(f"{__name__}.engine")  # loaded only where an hf seat was opened
+    if engine is not None:
+        await asyncio.to_thread(engine.close_engines)

@@ -113,13 +113,13 @@ class AnswerKey(Scripted):
             return AIMessage(content=f"I hold the key.\nAnswer: {task.gold}")
         seen = [block for m in messages if isinstance(m, ToolMessage) for block in str(m.content).split("\n\n[")]
         asked = [str(c["args"].get("query")) for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
-        for hop in task.hops:
+        for number, hop in enumerate(task.hops):
             if any(tells(hop, block) for block in seen):
                 continue
             name = subject(hop)
             for query in (f"{hop.entity} {name}", hop.entity):
                 if query not in asked:
-                    return call(f"I look up {name} of {hop.entity}.", query, len(asked))
+                    return call(f"{plan(number, len(task.hops))}{name} of {hop.entity}.", query, len(asked))
             return AIMessage(content=f"I did not find {name} of {hop.entity}.\nAnswer: {GIVE_UP}")
         quotes = "".join(f"Quote: {hop.quote}\n" for hop in task.hops)
         return AIMessage(content=f"{conclusion(task)}\n{quotes}Answer: {task.gold}")
@@ -130,6 +130,16 @@ class AnswerKey(Scripted):
             return None
         question = str(first.content).split("\nA) ")[0]
         return self._by_question.get(fold(question))
+
+
+def plan(number: int, hops: int) -> str:
+    """How a turn begins that searches for hop `number` (from 0): a reader with several to find says where it stands.
+
+    Without it a small student answered after the first of two look-ups in 40 of 55 episodes.
+    """
+    if hops == 1:
+        return "I look up "
+    return f"{hops} things to find. First, " if number == 0 else f"Number {number + 1} of {hops}: "
 
 
 def conclusion(task: Task) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from finetune.tiny.pages import Fact, Page, Shelf
 from finetune.tiny.words import VALUES, Words
@@ -26,14 +27,26 @@ HOUSE = ("Ask: ", "Look: ", "Found:\n", "See: ", "Value: ", "Page:\n", "Pick: ")
 KINDS = ("find", "find", "find", "choose", "choose", "choose", "two", "chain", "call", "which")
 
 
+@dataclass(frozen=True)
+class Diet:
+    """What the documents of one time of the training are like."""
+
+    ease: float = 0.0
+    """Share of documents in the plain layout, and of documents with single look-ups alone."""
+    turn: int = 1
+    """How often the first token of a label counts: it decides whether to look again or to answer."""
+    kinds: tuple[str, ...] = KINDS
+
+
 class Document:
     """One drill text, built span by span."""
 
-    def __init__(self, rng: random.Random, pieces: Sequence[str], budget: int, ease: float = 0.0) -> None:
+    def __init__(self, rng: random.Random, pieces: Sequence[str], budget: int, diet: Diet = Diet()) -> None:
         self.rng = rng
         self.words = words = Words(rng, pieces)
         self.shelf = Shelf(words)
         self.budget = budget
+        self.turn = diet.turn
         self.spans: list[Span] = []
         self.length = 0
         self.rounds = 0
@@ -74,11 +87,11 @@ class Document:
         self.echoes = not self.pages_first or rng.random() < 0.4
         self.joint = rng.choice((" and ", " and ", ", ", " / ", "; "))
         self.end = rng.choice(("\n", "\n\n", "---\n", "", f"{self.marks['end']}\n"))
-        self.kinds = KINDS if rng.random() >= ease else ("find", "choose")
+        self.kinds = diet.kinds if rng.random() >= diet.ease else ("find", "choose")
         self.bullet = rng.choice(
             ("- {}", "* {}", "{n}. {}", "({n}) {}", "| {}", "{l}: {}", "{}", "{l}. {}", "[{l}] {}")
         )
-        if rng.random() < ease:
+        if rng.random() < diet.ease:
             self._plain()
 
     def _plain(self) -> None:
@@ -100,7 +113,7 @@ class Document:
 
     def label(self, name: str) -> None:
         """A label of this document: known from its second use on."""
-        self.put(self.marks[name], int(self.rounds > 0))
+        self.put(self.marks[name], self.turn if self.rounds > 0 else 0)
 
     def write(self) -> list[Span]:
         """Rounds until the budget (characters) is full."""
@@ -293,6 +306,6 @@ class Document:
         self.answer(given.get(fact.name, fact.value))
 
 
-def drill(rng: random.Random, pieces: Sequence[str], budget: int, ease: float = 0.0) -> list[Span]:
-    """One document of about `budget` characters; `ease` is the share of documents in the plain layout."""
-    return Document(rng, pieces, budget, ease).write()
+def drill(rng: random.Random, pieces: Sequence[str], budget: int, diet: Diet = Diet()) -> list[Span]:
+    """One document of about `budget` characters."""
+    return Document(rng, pieces, budget, diet).write()

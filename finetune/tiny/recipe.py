@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.tiny import tokenizer as words
 from finetune.tiny.copying import Row, copy_row
-from finetune.tiny.drills import drill
+from finetune.tiny.drills import KEY, KINDS, Diet, drill
 from finetune.tiny.start import sketch
 
 if TYPE_CHECKING:
@@ -52,14 +52,26 @@ class Recipe:
     theta: float = 10_000.0
     """Base of the rotary angles."""
     ease: tuple[float, float] = (0.8, 0.3)
-    """Share of the drills in the plain layout: it falls from the first number by 1 over the whole training, to the second."""
+    """Share of drills in the plain layout: falls by 1 over the whole training from the first number, to the second."""
+    turn: int = 1
+    kinds: tuple[str, ...] = KINDS
+    """Both as in `drills.Diet`."""
     save_every: int = 100
     lengths: tuple[tuple[int, int], ...] = ((192, 3), (384, 4), (640, 2), (1024, 1))
     """Row lengths of the drills in tokens, with their weights."""
 
 
-POLISH = Recipe(steps=600, seed=12, copying=0, rate=1.2e-3, warmup=30, ease=(0.15, 0.15))
-"""The second part, from the saved files of the first: nearly all layouts random, at a lower rate."""
+POLISH = Recipe(
+    steps=400,
+    seed=12,
+    copying=0,
+    rate=1.5e-3,
+    warmup=20,
+    ease=(0.15, 0.15),
+    turn=KEY,
+    kinds=("find", "choose", "choose", "two", "two", "chain", "call", "which"),
+)
+"""The second part, from the saved files of the first: random layouts, more requests that take two look-ups."""
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> Qwen3ForCausalLM:
@@ -94,10 +106,10 @@ def letters(tokenizer: PreTrainedTokenizerFast) -> list[str]:
 
 
 def drill_rows(
-    tokenizer: PreTrainedTokenizerFast, seeds: Sequence[str], pieces: Sequence[str], length: int, ease: float = 0.0
+    tokenizer: PreTrainedTokenizerFast, seeds: Sequence[str], pieces: Sequence[str], length: int, diet: Diet
 ) -> list[Row]:
     """Tokenized drills, one a seed, cut at `length`; a deciding token stands several times among the marked places."""
-    spans = [drill(random.Random(seed), pieces, 2 * length, ease) for seed in seeds]
+    spans = [drill(random.Random(seed), pieces, 2 * length, diet) for seed in seeds]
     texts = ["".join(text for text, _ in document) for document in spans]
     encoded = tokenizer(
         texts, add_special_tokens=False, return_offsets_mapping=True, truncation=True, max_length=length
@@ -120,7 +132,8 @@ def batch(tokenizer: PreTrainedTokenizerFast, pieces: Sequence[str], recipe: Rec
     if step < recipe.steps // 5:
         length = min(length, 384)
     seeds = [f"{recipe.seed}/{step}/{n}" for n in range(recipe.tokens // length)]
-    return drill_rows(tokenizer, seeds, pieces, length, max(recipe.ease[1], recipe.ease[0] - step / recipe.steps))
+    diet = Diet(max(recipe.ease[1], recipe.ease[0] - step / recipe.steps), recipe.turn, recipe.kinds)
+    return drill_rows(tokenizer, seeds, pieces, length, diet)
 
 
 def loss_of(model: Qwen3ForCausalLM, rows: Sequence[Row], pad: int) -> tuple[torch.Tensor, float]:
@@ -157,6 +170,7 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path,
     half.load_state_dict(model.state_dict())
     half.generation_config.do_sample = False
     half.save_pretrained(draft)
+    tokenizer.backend_tokenizer.no_truncation()  # the drills are cut; what is saved must not cut
     tokenizer.save_pretrained(draft)
     (draft / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
@@ -166,7 +180,7 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path,
 def make(
     recipe: Recipe, out: Path, tokenizer: PreTrainedTokenizerFast | None = None, start: Path | None = None
 ) -> list[float]:
-    """Trains, from nothing or from the folder `start`, and leaves the model folder at `out`; returns every step's loss."""
+    """Trains, from nothing or from the folder `start`, and leaves a model folder at `out`; returns all losses."""
     import torch
     from tqdm import tqdm
     from transformers import Qwen3ForCausalLM
@@ -215,7 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the tiny base from nothing.")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write; replaced whole at every save")
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the first part")
-    parser.add_argument("--polish", type=int, default=POLISH.steps, help="steps of the second part")
+    parser.add_argument("--polish", type=int, default=0, help="steps of the second part; the shipped base has none")
     parser.add_argument("--start", type=Path, help="a folder that the first part has made: go on from there")
     parser.add_argument("--tokenizer", type=Path, help="reuse the tokenizer of this folder instead of training one")
     given = parser.parse_args()
@@ -224,12 +238,15 @@ def main() -> None:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(given.tokenizer)
-    first = given.start or given.out.with_name(f"{given.out.name}.first")
+    part = given.out.with_name(f"{given.out.name}.first") if given.polish else given.out
+    first = given.start or part
     if given.start is None:
         make(replace(Recipe(), steps=given.steps), first, tokenizer)
-    from transformers import AutoTokenizer
+    if given.polish:
+        from transformers import AutoTokenizer
 
-    make(replace(POLISH, steps=given.polish), given.out, AutoTokenizer.from_pretrained(first), first)
+        ready: Any = AutoTokenizer.from_pretrained(first)
+        make(replace(POLISH, steps=given.polish), given.out, ready, first)
 
 
 if __name__ == "__main__":
