@@ -30,6 +30,8 @@ class Hop(BaseModel):
     """The words of the manual that say so, verbatim, on one line."""
     chunk: str
     """Id of the chunk in which `quote` stands."""
+    title: str
+    """That chunk's title, by which an observation names it."""
 
 
 class Task(BaseModel):

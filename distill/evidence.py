@@ -150,7 +150,15 @@ def find_evidence(facts: Sequence[Fact], library: Library) -> tuple[list[Known],
             dropped["value on no line"] += 1
             continue
         label = names[fact.entity, fact.module]
-        hop = Hop(entity=label, attribute=fact.attribute, value=fact.value, quote=place[1], chunk=place[0].id)
+        chunk, quote = place[0], place[1]
+        hop = Hop(
+            entity=label,
+            attribute=fact.attribute,
+            value=fact.value,
+            quote=quote,
+            chunk=chunk.id,
+            title=chunk.title,
+        )
         found.append(Known(fact=fact, label=label, hop=hop))
     if lost is not None and dropped["entity in no document"] * 2 > len(facts):
         raise ExamError(

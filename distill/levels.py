@@ -100,11 +100,12 @@ def bridges(known: Sequence[Known], rng: random.Random, module_of: ModuleOf) -> 
 
 
 def pair_question(one: Known, two: Known) -> str:
-    """Asks for the same attribute of two entities."""
+    """Asks for the same attribute of two entities; its first word tells it from a look-up of the first one alone."""
     left, right = parameter(one), parameter(two)
     if left is not None:
-        return f"What is the default value of parameter `{left}` of `{one.label}`, and of `{right}` of `{two.label}`?"
-    return f"What is the {one.fact.attribute} of `{one.label}`, and of `{two.label}`?"
+        first, second = f"parameter `{left}` of `{one.label}`", f"`{right}` of `{two.label}`"
+        return f"Compare {first} with {second}: what are the two default values?"
+    return f"Compare `{one.label}` with `{two.label}`: what is the {one.fact.attribute} of each?"
 
 
 def pairs(known: Sequence[Known], rng: random.Random, module_of: ModuleOf, count: int) -> list[Draft]:

@@ -1,1 +1,1 @@
-"""Datasets -> student: continual pretraining and fine-tuning with TRL and PEFT, blocked by proofs. Never imports evals."""
+"""Datasets -> student: CPT and SFT with TRL and PEFT, blocked by proofs. Never imports evals."""

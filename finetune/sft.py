@@ -6,12 +6,14 @@ carries its merged base in `base/` within its folder.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.rendering import render
 
-from .rows import episodes_dataset, read_episodes
+from .rows import Row, episodes_dataset, read_episodes
 from .settings import TrainConfig, TrainingResult
 
 if TYPE_CHECKING:
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
 
 class SftConfig(TrainConfig):
     """Settings of SFT; see `TrainConfig`."""
+
+
+def like_lengths(rows: Sequence[Row], lengths: Sequence[int], batch: int, seed: int) -> list[Row]:
+    """Rows in the order of training: rows of like length share a batch, and the batches come in random order.
+
+    Padding is most of what a step on a CPU would cost. The trainer's own `group_by_length` sorts 50 batches at a time:
+    long episodes come first and short ones last, and a small student forgot how episodes of two searches begin.
+    """
+    rng = random.Random(seed)
+    order = sorted(range(len(rows)), key=lambda i: (lengths[i], rng.random()))
+    batches = [order[start : start + batch] for start in range(0, len(order), batch)]
+    short = batches.pop() if batches and len(batches[-1]) < batch else []  # a batch that is not full must stay the last
+    rng.shuffle(batches)
+    return [rows[i] for part in [*batches, short] for i in part]
 
 
 def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> TrainingResult:
@@ -54,8 +70,8 @@ def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> Tr
         evidence = LengthEvidence([row.number for row in rows], lengths, max_length, positions)
         length.append(prove_length(evidence))
         demand(length)
-        # rows of like length share a batch: attention over padding is most of what a step on a CPU would cost
-        options = {"assistant_only_loss": True, "packing": False, "train_sampling_strategy": "group_by_length"}
+        rows[:] = like_lengths(rows, lengths, config.batch * config.accumulate, seed)
+        options = {"assistant_only_loss": True, "packing": False, "train_sampling_strategy": "sequential"}
         return episodes_dataset(rows, tok), len(rows), max_length, options
 
     def prove(tok: Any, dataset: Any, max_length: int, positions: int | None) -> list[Proof]:

@@ -104,6 +104,7 @@ def tasks(made: Library) -> list[Task]:
             value=row["default"],
             quote=f"Default: {row['default']}",
             chunk=chunk_of(row["entity"], made),
+            title=f"The {row['module']} > {row['entity']}",
         )
         wrong = [rows[(i + step) % len(rows)]["default"] for step in (2, 4, 6)]
         options = wrong[: i % 4] + [row["default"]] + wrong[i % 4 :]

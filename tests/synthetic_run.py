@@ -27,7 +27,7 @@ def make_task(i: int, split: str = "test", **changes: Any) -> Task:
     options = [str(200 + i), str(30000 + i), str(400 + i)]
     options.insert(i % 4, value)
     chunk = f"kettle#{i}"
-    hop = Hop(entity=name, attribute="default", value=value, quote=f"Default: {value}", chunk=chunk)
+    hop = Hop(entity=name, attribute="default", value=value, quote=f"Default: {value}", chunk=chunk, title=name)
     fields: dict[str, Any] = {
         "id": f"{split}{i:03}",
         "question": f"What is the default of `{name}`?",

@@ -186,7 +186,7 @@ def test_settings_apply_over_defaults() -> None:
 
 
 def draft(number: int, gold: str, must: tuple[str, ...] = ()) -> Draft:
-    hop = Hop(entity="e", attribute="a", value=gold, quote=gold, chunk="c#0")
+    hop = Hop(entity="e", attribute="a", value=gold, quote=gold, chunk="c#0", title="c")
     return Draft(
         kind="lookup", level="engineer", question=f"q{number}", gold=gold, family="f", hops=(hop,), entities=("e",),
         group="g", groups=("g",), modules=(None,), must=must,

@@ -160,6 +160,14 @@ def test_show(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(run / "nowhere")]) == 2
 
 
+def test_the_example_script_plays(whole: Path) -> None:
+    script = [sys.executable, "examples/play.py", str(whole / "run"), "teacher"]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "-> search(" in done.stdout
+    assert "accepted" in done.stdout
+
+
 def test_a_stage_out_of_order_names_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = folder_of(tmp_path)
     assert main(["dataset", str(root / "run.toml"), "--run", str(root / "run")]) == 2

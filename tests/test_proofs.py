@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_training_is_blocked_by_a_row_that_would_be_cut(home: Path) -> None:
 def test_training_is_blocked_by_a_template_that_forgets_earlier_thoughts(home: Path, tmp_path: Path) -> None:
     base = tiny_model(tmp_path / "forgetful", template=FORGETFUL, hidden=32, layers=1)
     said = blocked(home, "forgetful", QUICK, base)
-    assert "template proof: row 1, message 2" in said
+    assert re.search(r"template proof: row [123], message 2", said)  # the first one in the order of training
     assert "later turns see it otherwise than written" in said
 
 

@@ -109,13 +109,19 @@ def test_the_demonstrator_looks_before_it_answers(kettle: Path) -> None:
     assert isinstance(first, AIMessage)
     assert first.tool_calls[0]["args"] == {"query": "heater_limit default"}
     # Words of another setting with the same start are not what it looks for, so it tries once more, then gives up.
-    miss = [*asked, first, ToolMessage("[1] heater_limit\nDefault: 31", tool_call_id="call_0")]
+    miss = [*asked, first, ToolMessage("[1] The heater > heater_limit\nDefault: 31", tool_call_id="call_0")]
     second = chat.invoke(miss)
     assert isinstance(second, AIMessage)
     assert second.tool_calls[0]["args"] == {"query": "heater_limit"}
     third = chat.invoke([*miss, second, ToolMessage("nothing found", tool_call_id="call_1")])
     assert "I don't know" in str(third.content)
-    found = chat.invoke([*asked, first, ToolMessage("[1] heater_limit\nDefault: 3\n", tool_call_id="call_0")])
+    # The right words on another setting's page are not it either: only the page of what was asked counts.
+    other = [*asked, first, ToolMessage("[1] The pump > pump_limit\nDefault: 3", tool_call_id="call_0")]
+    assert isinstance(again := chat.invoke(other), AIMessage)
+    assert again.tool_calls
+    found = chat.invoke(
+        [*asked, first, ToolMessage("[1] The heater > heater_limit\nDefault: 3\n", tool_call_id="call_0")]
+    )
     assert str(found.content).endswith("Quote: Default: 3\nAnswer: 3")
     assert "not in my key" in str(chat.invoke([HumanMessage("What is love?")]).content)
 

@@ -25,7 +25,6 @@ from ..errors import SeatError, StageError
 from ..files import read_jsonl
 from ..task import Hop, Task
 
-_WORD = re.compile(r"[^\s()]+")
 _TICKED = re.compile(r"`([^`]+)`")
 
 
@@ -84,8 +83,12 @@ def call(thought: str, query: str, turn: int) -> AIMessage:
 
 
 def tells(hop: Hop, block: str) -> bool:
-    """Whether a passage is about the hop's entity, every word of its name, and holds the hop's quote."""
-    return stands_in(hop.quote, block) and all(stands_in(word, block) for word in _WORD.findall(hop.entity))
+    """Whether a passage of an observation is the hop's own, by its title, and holds the hop's quote.
+
+    The quote alone would not do: the default of a base class's parameter often stands in the derived class as well.
+    """
+    head = block.removeprefix("[").partition("\n")[0].partition("] ")[2]
+    return head == hop.title and stands_in(hop.quote, block)
 
 
 def subject(hop: Hop) -> str:
@@ -147,7 +150,9 @@ def conclusion(task: Task) -> str:
     if task.kind in ("call", "effective"):
         held = task.hops and normalise(task.hops[-1].value) == normalise(task.gold)
         return "It is left unset, so the default holds." if held else "It is set, so that value holds."
-    return "The manual says so."
+    if task.kind == "release":
+        return "Both are found, and the later one decides."
+    return "The manual says so." if len(task.hops) == 1 else "Both are found."
 
 
 class LineScript(Scripted):
