@@ -21,7 +21,7 @@ check: .venv/ready           ## ruff and mypy --strict
 studio: .venv/ready           ## langgraph dev with the run of `make demo`
 	LANGSMITH_TRACING=false $(BIN)/langgraph dev --no-browser
 
-base: .venv/ready           ## make the tiny base model again from nothing (about an hour)
+base: .venv/ready           ## make the tiny base model again from nothing (about 40 minutes)
 	$(BIN)/python -m finetune.tiny.recipe --out .scratch/base-again
 
 clean:           ## remove what runs and tests left

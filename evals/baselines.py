@@ -1,4 +1,4 @@
-"""The trivial baselines on the leaderboard: their accuracy, and one drawn answer a task for comparisons pair by pair."""
+"""The trivial baselines on the leaderboard: their accuracy, and one drawn answer a task to compare pair by pair."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def start_server(model: str, name: str, *, seconds: float = START_SECONDS) -> st
     log = folder / "server.log"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_HOST_IP": "127.0.0.1"}
     with log.open("wb") as stream:
-        process = subprocess.Popen(  # noqa: S603  (the command is ours, the model name is one argument of it)
+        process = subprocess.Popen(
             server_command(python, model, name, port), stdout=stream, stderr=subprocess.STDOUT, env=environment
         )
     atexit.register(process.terminate)

@@ -62,7 +62,7 @@ class Recipe:
 
 
 POLISH = Recipe(
-    steps=400,
+    steps=1400,
     seed=12,
     copying=0,
     rate=1.5e-3,
@@ -229,7 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the tiny base from nothing.")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write; replaced whole at every save")
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the first part")
-    parser.add_argument("--polish", type=int, default=0, help="steps of the second part; the shipped base has none")
+    parser.add_argument("--polish", type=int, default=POLISH.steps, help="steps of the second part; 0 leaves it out")
     parser.add_argument("--start", type=Path, help="a folder that the first part has made: go on from there")
     parser.add_argument("--tokenizer", type=Path, help="reuse the tokenizer of this folder instead of training one")
     given = parser.parse_args()

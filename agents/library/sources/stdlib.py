@@ -57,7 +57,7 @@ def manual() -> Manual:
         CorpusError: the fresh interpreter failed.
     """
     root = str(Path(__file__).resolve().parents[3])
-    done = subprocess.run(  # noqa: S603  (this interpreter, this file)
+    done = subprocess.run(
         [sys.executable, "-I", "-c", _FRESH, root], capture_output=True, text=True, encoding="utf-8"
     )
     if done.returncode:
