@@ -8,7 +8,7 @@
     ├── ExamError               facts or exam: no usable fact, an entity in no document, too few questions
     ├── MissingExtra            a package of an optional extra is not installed
     ├── SeatError               a seat's line cannot be opened: unknown provider, no such model folder, no key
-    ├── ProviderError           an endpoint failed after its retries; `kind`: refused, rate, server, timeout, auth, request
+    ├── ProviderError           an endpoint failed after its retries; its `kind` says how
     ├── LedgerError             the ledger cannot be read or belongs to another version
     ├── StageError              a stage's input is absent or half written: which stage makes it
     ├── ProofError              a proof failed; the stage that asked for it is blocked

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from agents import reason as reasoner
 from agents import verify as verifier
-from agents.answers import gave_up, match_option, parse_final
+from agents.answers import Final, gave_up, match_option, parse_final
 from agents.context import Context
 from agents.prompts import prompt
 from agents.state import Episode
@@ -147,7 +148,7 @@ async def repair(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
 async def verify(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     """Judge the final message; in mode `revise` send a failing one back while critiques are left."""
     context = runtime.context
-    final = parse_final(str(state["messages"][-1].content))
+    final = closing(state["messages"])
     options = state.get("options") or []
     update: dict[str, Any] = {
         "answer": final.answer,
@@ -167,6 +168,14 @@ async def verify(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
         message = HumanMessage(verifier.critique(failed), additional_kwargs={"node": "verify"})
         return {**update, "messages": [message], "revisions": revisions + 1}
     return {**update, "verdict": verifier.judge(final, options, state.get("gold"), passages, searched), "stop": stop}
+
+
+def closing(messages: Sequence[AnyMessage]) -> Final:
+    """The final message taken apart, with the quotes that turns noted down while they searched."""
+    final = parse_final(str(messages[-1].content))
+    acting = (m for m in messages if isinstance(m, AIMessage) and m.tool_calls)
+    noted = [quote for message in acting for quote in parse_final(str(message.content)).quotes]
+    return Final(answer=final.answer, quotes=(*noted, *final.quotes))
 
 
 def retrieved(state: Episode, context: Context) -> list[str]:

@@ -22,9 +22,14 @@ FOUND = "The manual says so.\nQuote: Default: 3\nAnswer: 3"
 SEARCH: dict[str, Any] = {"reply": "I look.", "call": {"arguments": {"query": "heater_limit default"}}}
 
 
+def other_call(query: str) -> dict[str, Any]:
+    """A call that searches for something else."""
+    return {"call": {"arguments": {"query": query}}}
+
+
 def other(query: str) -> dict[str, Any]:
     """A turn that searches for something else."""
-    return {"reply": "I look.", "call": {"arguments": {"query": query}}}
+    return {"reply": "I look.", **other_call(query)}
 
 
 def turns(*rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -38,6 +43,12 @@ WALKS: dict[str, tuple[list[dict[str, Any]], str, list[str], dict[str, Any]]] = 
     "by letter": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: A"}), "answered", [], {}),
     "wrong": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: 17"}), "answered", ["wrong"], {}),
     "no option": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: 99"}), "answered", ["ambiguous"], {}),
+    "quoted while searching": (
+        turns(SEARCH, {"reply": "Quote: Default: 3\nI look on.", **other_call("pump_limit")}, {"reply": "Answer: 3"}),
+        "answered",
+        [],
+        {},
+    ),
     "no quote": (turns(SEARCH, {"reply": "Answer: 3"}), "answered", ["no_quote"], {}),
     "invented quote": (turns(SEARCH, {"reply": "Quote: Default: 4\nAnswer: 3"}), "answered", ["ungrounded"], {}),
     "quote of another page": (

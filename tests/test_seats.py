@@ -122,7 +122,7 @@ def test_the_demonstrator_looks_before_it_answers(kettle: Path) -> None:
     found = chat.invoke(
         [*asked, first, ToolMessage("[1] The heater > heater_limit\nDefault: 3\n", tool_call_id="call_0")]
     )
-    assert str(found.content).endswith("Quote: Default: 3\nAnswer: 3")
+    assert found.content == "Quote: Default: 3\nThe manual says so.\nAnswer: 3"
     assert "not in my key" in str(chat.invoke([HumanMessage("What is love?")]).content)
 
 

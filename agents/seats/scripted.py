@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
-from ..answers import GIVE_UP, fold, normalise, stands_in
+from ..answers import GIVE_UP, fold, normalise, parse_final, stands_in
 from ..errors import SeatError, StageError
 from ..files import read_jsonl
 from ..task import Hop, Task
@@ -116,16 +116,18 @@ class AnswerKey(Scripted):
             return AIMessage(content=f"I hold the key.\nAnswer: {task.gold}")
         seen = [block for m in messages if isinstance(m, ToolMessage) for block in str(m.content).split("\n\n[")]
         asked = [str(c["args"].get("query")) for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
+        noted = {quote for m in messages if isinstance(m, AIMessage) for quote in parse_final(str(m.content)).quotes}
+        fresh = ""
         for number, hop in enumerate(task.hops):
             if any(tells(hop, block) for block in seen):
+                fresh += f"Quote: {hop.quote}\n" if fold(hop.quote) not in noted else ""
                 continue
             name = subject(hop)
             for query in (f"{hop.entity} {name}", hop.entity):
                 if query not in asked:
-                    return call(f"{plan(number, len(task.hops))}{name} of {hop.entity}.", query, len(asked))
+                    return call(f"{fresh}{plan(number, len(task.hops))}{name} of {hop.entity}.", query, len(asked))
             return AIMessage(content=f"I did not find {name} of {hop.entity}.\nAnswer: {GIVE_UP}")
-        quotes = "".join(f"Quote: {hop.quote}\n" for hop in task.hops)
-        return AIMessage(content=f"{conclusion(task)}\n{quotes}Answer: {task.gold}")
+        return AIMessage(content=f"{fresh}{conclusion(task)}\nAnswer: {task.gold}")
 
     def _task(self, messages: list[BaseMessage]) -> Task | None:
         first = next((m for m in messages if isinstance(m, HumanMessage)), None)

@@ -57,9 +57,7 @@ def manual() -> Manual:
         CorpusError: the fresh interpreter failed.
     """
     root = str(Path(__file__).resolve().parents[3])
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", _FRESH, root], capture_output=True, text=True, encoding="utf-8"
-    )
+    done = subprocess.run([sys.executable, "-I", "-c", _FRESH, root], capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise CorpusError(f"the standard library cannot be read: {last}; does {sys.executable!r} run on its own?")
