@@ -12,6 +12,7 @@ help:           ## these words
 demo: .venv/ready           ## bare machine to leaderboard: the Python standard library, no key, no network
 	$(BIN)/retort run examples/python-stdlib/run.toml
 
+test: export OMP_NUM_THREADS = 1
 test: .venv/ready           ## the whole test suite with its coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
