@@ -28,6 +28,10 @@ from .live import calls, examples
 from .scenarios import effective, releases
 from .split import Division, HeldOut, Names, divide, module_of, pages_hold_several
 
+SCARCE = {"example": 0.1}
+"""Kind -> share of its level at the most, so that splits are alike: of 41 examples training can hold 25, a tenth of its
+scenarios; taken as they came they were 40 % of the held-out ones."""
+
 
 class ExamConfig(BaseModel):
     """How an exam is built."""
@@ -167,9 +171,10 @@ class _Side:
     def _level(self, level: Level, wanted: int, split: str, asked: set[str]) -> list[tuple[Draft, tuple[str, ...]]]:
         kinds = self._drafts(level, wanted)
         chosen: list[tuple[Draft, tuple[str, ...]]] = []
-        for number, (_, drafts) in enumerate(kinds):
+        for number, (name, drafts) in enumerate(kinds):
             left = wanted - len(chosen)
             count = left if number == len(kinds) - 1 else min(left, -(-left // (len(kinds) - number)))
+            count = min(count, round(SCARCE.get(name, 1.0) * wanted))
             chosen.extend(self._kind(self._allowed(drafts, split, asked), count))
         return chosen
 

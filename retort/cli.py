@@ -48,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="what would run, how many calls and tokens, without spending any")
     placed(plan)
 
+    merge = commands.add_parser("merge", help="write a LoRA student as one full model, for servers")
+    merge.add_argument(
+        "student", type=Path, metavar="STUDENT", help="a folder with an adapter, e.g. runs/NAME/students/sft"
+    )
+    merge.add_argument("out", type=Path, metavar="OUT", help="the new model folder")
+
     show = commands.add_parser("show", help="a run's leaderboard, or one episode of it, in the terminal")
     show.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     show.add_argument("what", nargs="?", metavar="KEY", help="an episode's key (its start is enough) or a task id")
@@ -102,6 +108,11 @@ def command(arguments: argparse.Namespace) -> int:
         from .show import show
 
         print(show(arguments.run, arguments.what, arguments.arm))
+        return 0
+    if name == "merge":
+        from finetune.merge import merge
+
+        print(merge(str(arguments.student), arguments.out))
         return 0
     run = opened(arguments)
     if name == "plan":

@@ -168,6 +168,12 @@ def test_the_example_script_plays(whole: Path) -> None:
     assert "accepted" in done.stdout
 
 
+def test_merging_what_is_no_adapter(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["merge", str(whole / "run" / "students" / "sft"), str(tmp_path / "merged")]) == 2
+    assert "nothing to merge" in capsys.readouterr().err
+    assert not (tmp_path / "merged").exists()
+
+
 def test_a_stage_out_of_order_names_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = folder_of(tmp_path)
     assert main(["dataset", str(root / "run.toml"), "--run", str(root / "run")]) == 2

@@ -1,0 +1,83 @@
+"""The search agent: which lines of a passage are left, how long ones are cut, and what seats of its own may do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import little
+import pytest
+from openai_server import serving
+
+from agents.context import Board, Seat, Team
+from agents.library.chunks import Chunk
+from agents.search import LINE_CHARS, NOTHING, extract, nearest_lines, rewrite, window
+from agents.seats.scripted import LineScript
+from graphs.episode import Table, play
+
+PAGE = Chunk(
+    id="p#0",
+    document="p",
+    title="--ca-native",
+    text="Load CA certificates of the system.\n\nThe native store is used.\n\nAdded in: 8.2.0\n\nProtocols: TLS",
+)
+
+
+def test_the_lines_nearest_to_the_query_in_their_order() -> None:
+    assert (
+        nearest_lines("--ca-native added in version", PAGE, 2) == "Load CA certificates of the system.\nAdded in: 8.2.0"
+    )
+    assert nearest_lines("--ca-native protocols", PAGE, 3) == "Load CA certificates of the system.\nProtocols: TLS"
+
+
+def test_a_query_that_only_names_the_page_leaves_its_first_lines() -> None:
+    assert nearest_lines("--ca-native", PAGE, 2).startswith("Load CA certificates of the system.\n")
+    assert nearest_lines("anything", PAGE.model_copy(update={"text": "\n# \n"}), 2) == ""
+
+
+def test_a_long_line_is_cut_round_its_match_and_stays_verbatim() -> None:
+    line = "f(" + ", ".join(f"argument_{n}={n}" for n in range(60)) + ")"
+    cut = window(line, {"argument_40"})
+    assert "argument_40=40" in cut
+    assert len(cut) <= LINE_CHARS + 4
+    assert cut.removeprefix("… ").removesuffix(" …") in line
+    assert window("short", {"x"}) == "short"
+    assert window(line, {"absent"}) == line[:LINE_CHARS] + " …"
+
+
+@pytest.mark.parametrize(("reply", "used"), [("heater_limit default\nSure!", "heater_limit default"), ("  ", "raw")])
+async def test_a_search_seat_rewrites_and_an_empty_rewrite_is_ignored(kettle: Path, reply: str, used: str) -> None:
+    with serving(LineScript(rows=[{"reply": reply}])) as server:
+        seat = Seat(model=f"openai:m@{server.url}")
+        context = little.context(kettle, team=Team(name="t", reason=seat, search=seat))
+        assert await rewrite(context, "raw") == (used, 50, 10)
+
+
+async def test_without_a_search_seat_the_query_goes_in_as_written(kettle: Path) -> None:
+    assert await rewrite(little.context(kettle), "raw") == ("raw", 0, 0)
+
+
+async def test_an_extract_seat_may_only_copy(kettle: Path) -> None:
+    said = "Added in:   8.2.0\nAdded in: 9.9.9\nThe native store is used."
+    with serving(LineScript(rows=[{"reply": said}])) as server:
+        seat = Seat(model=f"openai:m@{server.url}")
+        team = Team(name="t", reason=seat, extract=seat)
+        context = little.context(kettle, team=team, board=Board(extract="seat"))
+        text, prompt, completion = await extract(context, "q", [PAGE, PAGE])
+    kept = "Added in:   8.2.0\nThe native store is used."
+    assert text == f"[1] --ca-native\n{kept}\n\n[2] --ca-native\n{kept}"
+    assert (prompt, completion) == (100, 20)
+
+
+async def test_an_extract_seat_that_finds_nothing(kettle: Path) -> None:
+    with serving(LineScript(rows=[{"reply": "NONE"}])) as server:
+        seat = Seat(model=f"openai:m@{server.url}")
+        context = little.context(kettle, team=Team(name="t", reason=seat), board=Board(extract="seat"))
+        assert (await extract(context, "q", [PAGE]))[0] == NOTHING
+    assert (await extract(context, "q", []))[0] == NOTHING
+
+
+async def test_an_episode_with_whole_passages(kettle: Path) -> None:
+    task = little.tasks(little.library())[0]
+    trajectory = await play(task, Table.lay(little.context(kettle, board=Board(extract="off"))))
+    assert trajectory.verdict.accepted
+    assert "Kind: number" in trajectory.searches[0].extract
