@@ -279,7 +279,15 @@ def test_control_c_keeps_what_was_finished(tmp_path: Path) -> None:
         with (root / "run.toml").open("a", encoding="utf-8") as stream:
             stream.write(f'[collect]\nconcurrency = 2\n[teams.teacher]\nreason = "openai:m@{server.url}"\n')
         command = [sys.executable, "-m", "retort", "collect", str(root / "run.toml"), "--run", str(root / "run")]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            # A shell starts background jobs with SIGINT ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         end = time.monotonic() + 60
         while len(server.seen) < 20 and time.monotonic() < end:
             time.sleep(0.05)
