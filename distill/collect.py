@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
@@ -55,20 +56,12 @@ class _Tally:
         self.down = False
 
 
-def collect_now(
-    tasks: Sequence[Task],
-    table: Table,
-    ledger: Ledger,
-    *,
-    concurrency: int = 16,
-    samples: int = 1,
-    title: str = "collect",
-) -> Collected:
-    """`collect` in an event loop of its own; the seats' connections belong to that loop and are closed with it."""
+def now(playing: Coroutine[Any, Any, Collected]) -> Collected:
+    """Run `collect(...)` in an event loop of its own, and close the seats' connections, which belong to it."""
 
     async def whole() -> Collected:
         try:
-            return await collect(tasks, table, ledger, concurrency=concurrency, samples=samples, title=title)
+            return await playing
         finally:
             await close_seats()
 

@@ -9,7 +9,7 @@ from agents.context import Context
 from agents.errors import BoardError, StageError
 from agents.files import write_json, write_jsonl
 from agents.task import Task
-from distill.collect import collect_now
+from distill.collect import collect, now
 from distill.ledger import Ledger
 from graphs.board import board_parts
 from graphs.episode import Table
@@ -29,7 +29,7 @@ def replay(run: Path, tasks: Sequence[Task], contexts: Mapping[str, Context], *,
     said = []
     with Ledger(run / "scores" / "ledger.sqlite") as ledger:
         for name, table in tables.items():
-            done = collect_now(tasks, table, ledger, concurrency=concurrency, title=f"play {name}")
+            done = now(collect(tasks, table, ledger, concurrency=concurrency, title=f"play {name}"))
             if done.failures:
                 raise StageError(
                     f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint "

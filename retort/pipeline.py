@@ -127,7 +127,8 @@ def exam(run: Run) -> str:
 
 def collect(run: Run) -> str:
     """The teacher team plays the training tasks into the ledger."""
-    from distill.collect import collect_now
+    from distill.collect import collect as play_all
+    from distill.collect import now
     from distill.ledger import Ledger
     from graphs.episode import Table
 
@@ -137,9 +138,8 @@ def collect(run: Run) -> str:
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         for mode in options.modes:
             table = Table.lay(run.context(options.team, mode, options.verify, held_out=True))
-            done = collect_now(
-                tasks, table, ledger, concurrency=options.concurrency, samples=options.samples, title=f"collect {mode}"
-            )
+            limits = {"concurrency": options.concurrency, "samples": options.samples}
+            done = now(play_all(tasks, table, ledger, title=f"collect {mode}", **limits))
             if done.failures:
                 raise StageError(
                     f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint "

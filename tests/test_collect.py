@@ -94,11 +94,11 @@ def test_kill_minus_nine_and_run_again(kettle: Path, tmp_path: Path) -> None:
     """Killed while it collects, the run ends with the very kept.jsonl of a run that nobody killed."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[4]); from pathlib import Path; import little\n"
-        "from test_collect import training; from agents.context import Seat; from distill.collect import collect_now\n"
+        "from test_collect import training; from agents.context import Seat; from distill.collect import collect, now\n"
         "from distill.ledger import Ledger; from graphs.episode import Table\n"
         "kettle = Path(sys.argv[1]); table = Table.lay(little.context(kettle, Seat(model='openai:m@' + sys.argv[3])))\n"
         "with Ledger(Path(sys.argv[2])) as ledger:\n"
-        "    done = collect_now(training(kettle), table, ledger, concurrency=4); print(done.played, flush=True)\n"
+        "    done = now(collect(training(kettle), table, ledger, concurrency=4)); print(done.played, flush=True)\n"
     )
     seat = open_scripted("answer-key", str(kettle / "exam.jsonl"))
     assert isinstance(seat, Scripted)
