@@ -22,7 +22,11 @@ def seated(name: str) -> Context:
         from retort.pipeline import Run
 
         run = Run(load_config(RUN), RUN)
-        if name != "student" or run.config.teams.get(name) or (RUN / "students").exists():
+        if (
+            name != "student"
+            or run.config.teams.get(name)
+            or (RUN / "students" / run.config.student.stages[-1]).exists()
+        ):
             return run.context(name if name == "student" else run.config.collect.team, "react", "score", held_out=False)
     model = f"hf:{RUN / 'students' / 'sft'}" if name == "student" else f"scripted:answer-key@{RUN / 'exam.jsonl'}"
     return Context(team=Team(name=name, reason=Seat(model=model)), library=str(RUN / "library"))
