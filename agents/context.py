@@ -8,11 +8,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Role = Literal["reason", "search", "extract"]
-Mode = Literal["react", "cot"]
+Role = Literal["reason", "search", "extract", "judge"]
+Mode = Literal["react", "cot", "answer"]
+Wire = Literal["native", "text", "hermes"]
 Verify = Literal["off", "score", "revise"]
+
+
+class Price(BaseModel):
+    """What an endpoint charges, in USD per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: float = Field(0.0, ge=0)
+    completion: float = Field(0.0, ge=0)
+    cached: float | None = Field(None, ge=0)
+    """Prompt tokens that the endpoint had cached; None = as other prompt tokens."""
+
+    def usd(self, prompt: int, completion: int, cached: int = 0) -> float:
+        """USD for one call; `cached` tokens are among the `prompt` tokens."""
+        cheap = self.prompt if self.cached is None else self.cached
+        return ((prompt - cached) * self.prompt + cached * cheap + completion * self.completion) / 1e6
 
 
 class Seat(BaseModel):
@@ -21,13 +38,24 @@ class Seat(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
-    """`provider:model@url`, e.g. `openai:gpt-5@https://host/v1`, `hf:tiny-base`, `vllm:NAME@http://127.0.0.1:8000/v1`."""
+    """`provider:model@url`, e.g. `openai:gpt-5@https://host/v1`, `hf:tiny-base`, `vllm:NAME@http://127.0.0.1:8000/v1`.
+
+    Several URLs, split by commas, are endpoints of the same model: each call goes to the one with most room.
+    """
     temperature: float = Field(0.0, ge=0.0, le=2.0)
     """0 is greedy."""
     max_tokens: int = Field(256, ge=1)
     """Tokens of one reply at the most."""
     timeout: float = Field(120.0, gt=0)
-    """Seconds for one call, for seats behind an endpoint."""
+    """Seconds for one call from its first byte to its last, for seats behind an endpoint."""
+    transport: Wire = "native"
+    """How tools reach the model: the protocol's `tool_calls`; Thought / Action / Observation as text; Hermes' tags."""
+    structured: Literal["auto", "json_schema", "prompt"] = "auto"
+    """Judge and extractor: the endpoint's `json_schema`, the schema in words, or the first where it is accepted."""
+    concurrency: int = Field(1024, ge=1)
+    """Calls in flight at one endpoint at the most; fewer while it answers 429 or 503."""
+    price: Price | None = None
+    """What the tokens cost; None = nothing is known, and 0 is counted."""
     key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable with the key; the key itself stands in no file."""
 
@@ -43,6 +71,15 @@ class Team(BaseModel):
     """Rewrites queries before they are retrieved."""
     extract: Seat | None = None
     """Contextual answer extraction, where the board says `extract = "seat"`."""
+    judge: Seat | None = None
+    """Asked last by the verifying agent, where `verify = "revise"`; it never sees the gold."""
+    first_thought: bool = False
+    """Think without tools first; the first sentence of that opens the first turn (arXiv 2505.17612, section 3.2)."""
+
+    def seats(self) -> dict[str, Seat]:
+        """Role -> seat, seated ones only."""
+        roles = {"reason": self.reason, "search": self.search, "extract": self.extract, "judge": self.judge}
+        return {role: seat for role, seat in roles.items() if seat is not None}
 
 
 class Limits(BaseModel):
@@ -61,7 +98,47 @@ class Limits(BaseModel):
     tokens: int = Field(16_000, ge=1)
     """Prompt and completion tokens over all calls."""
     seconds: float = Field(180.0, gt=0)
-    """Wall time."""
+    """Seconds in model calls that succeeded and in tools; waiting for a failing endpoint is not the player's time."""
+    tool_seconds: float = Field(30.0, gt=0)
+    """Seconds of one tool call; past it the observation says so."""
+
+
+class McpServer(BaseModel):
+    """A server of tools that speaks the Model Context Protocol: a program over stdio, or a URL."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str | None = None
+    """Program to start; it speaks over its standard input and output."""
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    """Names of environment variables handed on to the program; their values stand in no file."""
+    url: str | None = None
+    """Address of a server that runs already (streamable HTTP)."""
+    tools: tuple[str, ...] | None = None
+    """Only these of its tools; None = all."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> McpServer:
+        if (self.command is None) == (self.url is None):
+            raise ValueError('an MCP server has either command = "PROGRAM" or url = "http://..."')
+        return self
+
+
+FaultKind = Literal["timeout", "empty", "error", "truncated", "stale"]
+
+
+class ToolFaults(BaseModel):
+    """Faults that are put into tool results on purpose while collecting, so that recovering can be learnt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate: float = Field(0.1, ge=0, le=1)
+    """Share of tool calls that go wrong."""
+    kinds: tuple[FaultKind, ...] = ("timeout", "empty", "error", "truncated", "stale")
+    tools: tuple[str, ...] | None = None
+    """Only these tools; None = all."""
+    seed: int = 0
 
 
 class Board(BaseModel):
@@ -76,6 +153,10 @@ class Board(BaseModel):
     """What is left of a passage: all of it; the lines nearest to the query by words; what the extract seat says."""
     extract_lines: int = Field(3, ge=1)
     """Lines of a passage that the lexical extractor leaves, its first line included."""
+    tools: tuple[str, ...] = ("search",)
+    """What the reasoning agent is offered: search, open, find, and LangChain tools of your own as `module:function`."""
+    mcp: dict[str, McpServer] = Field(default_factory=dict)
+    """Name -> server whose tools are offered too."""
 
 
 class Context(BaseModel):
@@ -90,6 +171,8 @@ class Context(BaseModel):
     """A held_out.json whose chunks are left out of the library: how collection never sees held-out pages."""
     board: Board = Board()
     mode: Mode = "react"
-    """react: with tools. cot: the same graph with nothing to search, one step."""
+    """react: with tools. cot: the same graph with nothing to search, one step. answer: the same, without a thought."""
     verify: Verify = "score"
     """off: nothing is checked. score: checked, no help. revise: a critique is sent back first."""
+    faults: ToolFaults | None = None
+    """Faults put into tool results on purpose; None = none."""

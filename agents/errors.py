@@ -9,6 +9,7 @@
     ├── MissingExtra            a package of an optional extra is not installed
     ├── SeatError               a seat's line cannot be opened: unknown provider, no such model folder, no key
     ├── ProviderError           an endpoint failed after its retries; its `kind` says how
+    ├── BudgetError             the budget is used up; the run goes on when it is raised
     ├── LedgerError             the ledger cannot be read or belongs to another version
     ├── StageError              a stage's input is absent or half written: which stage makes it
     ├── ProofError              a proof failed; the stage that asked for it is blocked
@@ -59,16 +60,41 @@ class BoardError(RetortError):
     """Rows of one leaderboard were played on different boards."""
 
 
+class BudgetError(RetortError):
+    """The run's budget is used up."""
+
+
 class ProviderError(RetortError):
-    """An endpoint failed after its retries.
+    """An endpoint failed; the graph's retry policies repeat the call where its kind may pass.
 
     Attributes:
-        kind: ``refused``, ``rate``, ``server``, ``timeout``, ``auth`` or ``request``.
+        kind: one of `PROVIDER_KINDS`.
+        retry_after: seconds that the endpoint asks to be left alone; None where it does not say.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.kind = kind
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type[ProviderError], tuple[str, str, float | None]]:
+        """For the way from a worker process to the runner."""
+        return type(self), (self.kind, str(self), self.retry_after)
+
+
+PROVIDER_KINDS = {
+    "refused": "no connection",
+    "rate": "429: too many requests",
+    "quota": "429 with a wait of minutes: the account's quota is used up",
+    "server": "5xx: the endpoint failed",
+    "timeout": "no answer within the seat's `timeout`",
+    "cut": "the answer broke off",
+    "garbage": "200 with something that is no chat completion",
+    "empty": "a reply without text and without a call",
+    "auth": "401 or 403: the key is refused",
+    "request": "4xx: the request itself is refused",
+}
+"""Kind of provider failure -> what it means."""
 
 
 class MissingExtra(RetortError):

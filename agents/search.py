@@ -16,58 +16,66 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from .answers import fold
 from .context import Context
+from .extractor import extracted_lines
 from .library.chunks import Chunk
 from .library.index import words
 from .prompts import prompt
-from .seats import open_seat
+from .seats.desk import call
+from .seats.meter import count
+from .state import Spent
 
 NOTHING = "nothing found"
+ENDPOINTS = ("openai:", "vllm:")
+"""Seats that are asked for structured replies; a small student in process copies plain lines."""
 LINE_CHARS = 240
 """A longer line is cut to a window of this many characters round its match: signatures run to 500."""
 
 
-async def rewrite(context: Context, query: str) -> tuple[str, int, int]:
-    """The query to retrieve with, and the prompt and completion tokens that it cost.
+async def rewrite(context: Context, query: str) -> tuple[str, list[Spent]]:
+    """The query to retrieve with, and what it cost.
 
     Without a search seat the query goes in as written; an empty rewrite is ignored.
     """
     if context.team.search is None:
-        return query, 0, 0
-    seat = await asyncio.to_thread(open_seat, context.team.search)
-    reply = await seat.ainvoke([SystemMessage(prompt("rewrite")), HumanMessage(query)])
-    usage = getattr(reply, "usage_metadata", None) or {}
+        return query, []
+    reply, row = await call(context.team.search, "search", [SystemMessage(prompt("rewrite")), HumanMessage(query)])
     better = fold(str(reply.content).partition("\n")[0])
-    return better or query, usage.get("input_tokens", 0), usage.get("output_tokens", 0)
+    return better or query, [row]
 
 
-async def extract(context: Context, query: str, passages: Sequence[Chunk]) -> tuple[str, int, int]:
-    """The observation made of `passages`, and the prompt and completion tokens that it cost."""
-    if not passages:
-        return NOTHING, 0, 0
-    spent_in = spent_out = 0
-    parts: list[str] = []
-    for number, passage in enumerate(passages, 1):
-        text = passage.text.strip()
-        if context.board.extract == "lexical":
-            text = nearest_lines(query, passage, context.board.extract_lines)
-        elif context.board.extract == "seat":
-            text, used_in, used_out = await copied_lines(context, query, passage)
-            spent_in, spent_out = spent_in + used_in, spent_out + used_out
-        if text:
-            parts.append(f"[{number}] {passage.title}\n{text}")
-    return "\n\n".join(parts) or NOTHING, spent_in, spent_out
+def extract(context: Context, query: str, passages: Sequence[Chunk]) -> str:
+    """The observation made of `passages` without a model: whole, or the lines nearest to the query."""
+    if context.board.extract == "off":
+        return observation(passages, [passage.text.strip() for passage in passages])
+    count = context.board.extract_lines
+    return observation(passages, [nearest_lines(query, passage, count) for passage in passages])
 
 
-async def copied_lines(context: Context, query: str, passage: Chunk) -> tuple[str, int, int]:
+async def read(context: Context, query: str, passages: Sequence[Chunk]) -> tuple[str, list[Spent]]:
+    """The observation made of `passages` by the extract seat, which reads them side by side, and what it cost."""
+    found = await asyncio.gather(*(copied_lines(context, query, passage) for passage in passages))
+    return observation(passages, [text for text, _ in found]), [row for _, rows in found for row in rows]
+
+
+def observation(passages: Sequence[Chunk], texts: Sequence[str]) -> str:
+    """What the reasoning agent reads: a numbered title line and what is left of each passage."""
+    blocks = zip(passages, texts, strict=True)
+    parts = [f"[{n}] {passage.title}\n{text}" for n, (passage, text) in enumerate(blocks, 1) if text]
+    return "\n\n".join(parts) or NOTHING
+
+
+async def copied_lines(context: Context, query: str, passage: Chunk) -> tuple[str, list[Spent]]:
     """What the extract seat copies out of a passage; lines that do not stand in it are thrown away."""
-    seat = await asyncio.to_thread(open_seat, context.team.extract or context.team.reason)
+    seat = context.team.extract or context.team.reason
+    if seat.model.startswith(ENDPOINTS):
+        lines, spent, mended = await extracted_lines(seat, query, passage.title, passage.text)
+        count(*mended)
+        return "\n".join(lines), spent
     asked = f"Query: {query}\nPassage: {passage.title}\n{passage.text}"
-    reply = await seat.ainvoke([SystemMessage(prompt("extract")), HumanMessage(asked)])
-    usage = getattr(reply, "usage_metadata", None) or {}
+    reply, row = await call(seat, "extract", [SystemMessage(prompt("extract")), HumanMessage(asked)])
     whole = fold(passage.text)
     lines = [line.strip() for line in str(reply.content).splitlines()]
-    kept = [line for line in lines if line and fold(line) in whole]
-    return "\n".join(kept), usage.get("input_tokens", 0), usage.get("output_tokens", 0)
+    return "\n".join(line for line in lines if line and fold(line) in whole), [row]
 
 
 def nearest_lines(query: str, passage: Chunk, count: int) -> str:

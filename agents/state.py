@@ -13,6 +13,19 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
 
+class Spent(TypedDict):
+    """What one model call cost."""
+
+    role: str
+    prompt: int
+    completion: int
+    cached: int
+    """Of the prompt tokens, those that the endpoint had cached."""
+    usd: float
+    seconds: float
+    """From sending the request that succeeded to its last byte."""
+
+
 class Episode(TypedDict, total=False):
     """State of THE graph."""
 
@@ -22,13 +35,17 @@ class Episode(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], add_messages]
     searches: Annotated[list[dict[str, Any]], operator.add]
     """`graphs.trajectory.Search` as plain values."""
+    sample: int
+    """Which sample of the task this is; seeds of injected faults are made from it."""
     steps: int
     repairs: int
     revisions: int
-    prompt_tokens: int
-    completion_tokens: int
-    started: float
-    """`time.monotonic()` at the first step."""
+    spent: Annotated[list[Spent], operator.add]
+    """One row a model call that succeeded."""
+    tool_seconds: float
+    """Seconds in tools so far."""
+    mended: Annotated[list[str], operator.add]
+    """What the transport mended in replies, by name, once each time."""
     answer: str | None
     choice: str | None
     quotes: list[str]
@@ -45,5 +62,4 @@ class Lookup(TypedDict, total=False):
     hits: list[tuple[str, float]]
     """Chunk id and score, best first."""
     extract: str
-    prompt_tokens: int
-    completion_tokens: int
+    spent: Annotated[list[Spent], operator.add]

@@ -1,12 +1,13 @@
-"""The verifying agent: form first, grounding next, the gold last; it accepts, sends back with a critique, or rejects.
+"""The verifying agent: form first, grounding next, a judge if one is seated, the gold last.
 
-A critique comes only from checks that do not know the gold: one made from the gold would be a hint, and the answer
-accepted after it would prove nothing.
+It accepts, sends back with a critique, or rejects. A critique comes only from checks that
+do not know the gold: one made from the gold would be a hint, and the answer accepted after it would prove nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from .answers import Final, match_option, same_answer, stands_in
 from .prompts import prompt
@@ -41,22 +42,32 @@ def failed_checks(final: Final, options: Sequence[str], passages: Sequence[str],
     return failed
 
 
-def judge(
-    final: Final, options: Sequence[str], gold: str | None, passages: Sequence[str], searched: bool
+def verdict(
+    failed: Sequence[str],
+    final: Final,
+    options: Sequence[str],
+    gold: str | None,
+    searched: bool,
+    judged: dict[str, Any] | None = None,
 ) -> dict[str, object]:
-    """The verdict as plain values (graphs.trajectory.Verdict's fields)."""
-    failed = failed_checks(final, options, passages, searched)
+    """The verdict as plain values (graphs.trajectory.Verdict's fields).
+
+    Args:
+        failed: names of the checks that failed, `judge` among them where the judge did not accept.
+        judged: the judge's own words.
+    """
     correct = None if gold is None else same_answer(final.answer, gold, options)
     reasons = [*failed, *(["wrong"] if correct is False and not {"no_answer", "ambiguous"} & set(failed) else [])]
     return {
         "well_formed": not {"no_answer", "ambiguous"} & set(failed),
         "grounded": None if not searched else not {"no_quote", "ungrounded"} & set(failed),
         "correct": correct,
+        "judge": judged,
         "accepted": not reasons,
         "reasons": reasons,
     }
 
 
 def critique(failed: Sequence[str]) -> str:
-    """The message that sends an answer back."""
+    """The message that sends an answer back for the checks that it failed."""
     return prompt("critique").format(problems="; ".join(PROBLEMS[name] for name in failed))

@@ -1,33 +1,34 @@
 """The runner: plays tasks with bounded concurrency into a ledger, and continues where it was stopped.
 
-A provider failure that outlasts its retries is counted and leaves no record, so the next run plays that episode again.
+A provider failure that outlasts its retries leaves no record of an attempt, so the next run plays that episode again.
 When an endpoint is plainly down (as many failures in a row as there are episodes in flight, or a refused key), the run
-stops instead of failing once a task.
+stops instead of failing once a task; when the budget is used up, it pauses in the middle of its episodes.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
-from agents.errors import ProviderError
-from agents.seats import close_seats, open_seat
+from agents.errors import BudgetError, ConfigError, ProviderError
+from agents.seats import close_seats, open_seat, split_spec
+from agents.seats.desk import one_by_one
+from agents.seats.meter import Account, Budget, Meter, OwnPurse
 from agents.task import Task
-from graphs.episode import Table, play
+from agents.tools.kit import close_kits
+from graphs.episode import Table
 
+from .crew import crew, run_loop
 from .ledger import Ledger
-
-HOPELESS = frozenset({"auth", "request"})
-"""Kinds of provider failure that no repetition mends."""
+from .share import Order, Tally, share
 
 
 class Collected(BaseModel):
-    """What one run of the runner did."""
+    """What one run of the runner did, and what all its starts have cost: the run summary."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,35 +38,85 @@ class Collected(BaseModel):
     """Of these, recorded by an earlier run."""
     played: int
     """Recorded by this run."""
+    spared: int = 0
+    """Not played, since enough episodes of their tasks were accepted."""
     accepted: int
     """Of the played ones."""
     stops: dict[str, int] = Field(default_factory=dict)
+    labels: dict[str, int] = Field(default_factory=dict)
+    """Labels of the played ones (graphs/labels.py)."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Provider failures by kind; these episodes are still to be played."""
+    faults: dict[str, int] = Field(default_factory=dict)
+    """Calls that failed at an endpoint and were repeated, by class, over all starts."""
+    accounts: dict[str, Account] = Field(default_factory=dict)
+    """What calls cost by role, over all starts."""
+    lowest_in_flight: float | None = None
+    """The fewest calls in flight that an endpoint was allowed; None where none asked for less."""
+    seconds: float = 0.0
+    """Wall time over all starts."""
+
+    @property
+    def usd(self) -> float:
+        """By the seats' prices."""
+        return sum(account.usd for account in self.accounts.values())
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens of every role."""
+        return sum(account.prompt + account.completion for account in self.accounts.values())
+
+    def said(self) -> str:
+        """One line for the person who waits."""
+        parts = [f"{self.played} played, {self.known} known, {self.accepted} of the played accepted"]
+        if self.spared:
+            parts.append(f"{self.spared} not needed")
+        odd = {label: n for label, n in self.labels.items() if label != "accepted"}
+        if odd:
+            parts.append(", ".join(f"{label} {n}" for label, n in sorted(odd.items(), key=lambda x: -x[1])))
+        if self.faults:
+            parts.append("endpoint faults outlived: " + ", ".join(f"{kind} {n}" for kind, n in self.faults.items()))
+        if self.usd:
+            parts.append(f"{self.usd:.2f} USD")
+        return "; ".join(parts)
 
 
-class _Tally:
-    """Counters of a run in progress."""
+class _Bar:
+    """`share.Signals` of a run in one process: the progress bar."""
 
-    def __init__(self) -> None:
-        self.stops: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
-        self.accepted = 0
-        self.in_a_row = 0
-        self.last: ProviderError | None = None
-        self.down = False
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._played = self._accepted = self._spared = 0
+        self._stopping = False
+
+    def tell(self, played: int, accepted: int, spared: int) -> None:
+        self.look(self._played + played, self._accepted + accepted, self._spared + spared)
+
+    def look(self, played: int, accepted: int, spared: int) -> None:
+        """So far, in all."""
+        self._bar.update(played + spared - self._played - self._spared)
+        self._played, self._accepted, self._spared = played, accepted, spared
+        if self._played:
+            self._bar.set_postfix(accepted=f"{self._accepted / self._played:.0%}", refresh=False)
+
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def stop(self) -> None:
+        self._stopping = True
 
 
 def now(playing: Coroutine[Any, Any, Collected]) -> Collected:
-    """Run `collect(...)` in an event loop of its own, and close the seats' connections, which belong to it."""
+    """Run `collect(...)` in an event loop of its own, and close seats and tools, whose connections belong to it."""
 
     async def whole() -> Collected:
         try:
             return await playing
         finally:
+            await close_kits()
             await close_seats()
 
-    return asyncio.run(whole())
+    return run_loop(whole())
 
 
 async def collect(
@@ -75,69 +126,81 @@ async def collect(
     *,
     concurrency: int = 16,
     samples: int = 1,
+    enough: int | None = None,
+    budget: Budget | None = None,
+    workers: int = 1,
     title: str = "collect",
 ) -> Collected:
-    """Play every task `samples` times unless the ledger has it.
+    """Play every task `samples` times, or until `enough` of its episodes are accepted, unless the ledger has it.
 
     Args:
         concurrency: episodes in flight.
+        budget: what all starts of this ledger's run may spend.
+        workers: processes that share the work.
 
     Raises:
         ProviderError: the endpoint is plainly down; what was finished is in the ledger.
+        BudgetError: the budget is used up; what was begun goes on in the next run.
+        ConfigError: seats that cannot be shared by processes.
     """
-    for seat in (table.context.team.reason, table.context.team.search, table.context.team.extract):
-        if seat is not None:
-            open_seat(seat)  # what cannot be opened is said before anything is played
+    order = Order(samples=samples, enough=enough)
+    budget = budget or Budget()
+    for seat in table.context.team.seats().values():
+        if workers > 1 and split_spec(seat.model)[0] != "openai" and not split_spec(seat.model)[2]:
+            raise ConfigError(
+                f"seat {seat.model!r} lives in this process or starts a server: several workers need endpoints, so set "
+                f"workers = 1 (given: {workers})"
+            )
+        for one in one_by_one(seat):
+            open_seat(one)  # what cannot be opened is said before anything is played
     known = ledger.keys()
-    wanted = [(task, sample) for task in tasks for sample in range(samples)]
-    missing = [(task, sample) for task, sample in wanted if table.key(task, sample) not in known]
-    tally = _Tally()
-    queue = iter(missing)
-    with tqdm(total=len(wanted), initial=len(wanted) - len(missing), desc=title, unit="ep", disable=None) as bar:
-
-        async def work() -> None:
-            for task, sample in queue:
-                if tally.down:
-                    return
-                try:
-                    trajectory = await play(task, table, sample=sample)
-                except ProviderError as error:
-                    failed(tally, error, concurrency)
-                    continue
-                tally.in_a_row = 0
-                ledger.add(trajectory)
-                tally.stops[trajectory.stop] += 1
-                tally.accepted += trajectory.verdict.accepted
-                bar.update()
-                bar.set_postfix(accepted=f"{tally.accepted / tally.stops.total():.0%}", refresh=False)
-
+    keys = [table.key(task, sample) for task in tasks for sample in range(samples)]
+    there = sum(key in known for key in keys)
+    missing = [task for task in tasks if any(table.key(task, n) not in known for n in range(samples))]
+    begun, before = time.monotonic(), ledger.seconds()
+    with tqdm(total=len(keys), initial=there, desc=title, unit="ep", disable=None) as bar:
+        shown = _Bar(bar)
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(concurrency, len(missing))):
-                    group.create_task(work())
-        except ExceptionGroup as errors:  # one worker's error ended the others; it alone is the news
-            raise errors.exceptions[0] from None
-    if tally.down and tally.last is not None:
-        recorded = tally.stops.total()
-        raise ProviderError(
-            tally.last.kind,
-            f"{title} stopped after {tally.failures.total()} failures, {recorded} episodes recorded, "
-            f"{len(missing) - recorded} left: {tally.last}. Run the same command again to continue.",
-        )
-    return Collected(
-        wanted=len(wanted),
-        known=len(wanted) - len(missing),
-        played=tally.stops.total(),
+            if workers > 1 and len(missing) > 1:
+                tally = await crew(
+                    missing, table, ledger, budget, order, concurrency=concurrency, workers=workers, look=shown.look
+                )
+            else:
+                spent = ledger.accounts().values()
+                purse = OwnPurse(sum(a.prompt + a.completion for a in spent), sum(a.usd for a in spent))
+                meter = Meter(budget, purse, before)
+                tally = await share(missing, table, ledger, meter, order, shown, concurrency=concurrency)
+        finally:
+            ledger.settle(Meter(), time.monotonic() - begun)
+    done = Collected(
+        wanted=len(keys),
+        known=there,
+        played=tally.played,
+        spared=tally.spared,
         accepted=tally.accepted,
         stops=dict(tally.stops),
+        labels=dict(tally.labels),
         failures=dict(tally.failures),
+        faults=ledger.faults(),
+        accounts=ledger.accounts(),
+        lowest_in_flight=tally.lowest,
+        seconds=round(ledger.seconds(), 1),
     )
+    stopped(done, tally, title)
+    return done
 
 
-def failed(tally: _Tally, error: ProviderError, concurrency: int) -> None:
-    """Count a provider failure, and see whether the endpoint is plainly down."""
-    tally.failures[error.kind] += 1
-    tally.in_a_row += 1
-    tally.last = error
-    if error.kind in HOPELESS or tally.in_a_row >= max(4, concurrency):
-        tally.down = True
+def stopped(done: Collected, tally: Tally, title: str) -> None:
+    """Raise what ended a run before its end."""
+    left = done.wanted - done.known - done.played - done.spared
+    if tally.down is not None:
+        raise ProviderError(
+            tally.down_kind,
+            f"{title} stopped: the endpoint is down. {done.played} episodes recorded, {left} left: {tally.down}. "
+            "Run the same command again to continue.",
+        )
+    if tally.paused is not None:
+        raise BudgetError(
+            f"{title} paused: the budget is used up ({tally.paused}). {done.played} episodes recorded, {left} left; "
+            "raise it in [budget] and run the same command again to continue."
+        )

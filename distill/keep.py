@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -57,6 +58,12 @@ def looped(task: Task, trajectory: Trajectory) -> bool:
     return trajectory.stop == "loop"
 
 
+@keep("refused")
+def refused(task: Task, trajectory: Trajectory) -> bool:
+    """The model refused, or its endpoint filtered the reply."""
+    return trajectory.stop == "refused"
+
+
 @keep("gave_up")
 def gave_up(task: Task, trajectory: Trajectory) -> bool:
     """The player said that the manual does not tell."""
@@ -85,6 +92,12 @@ def no_search(task: Task, trajectory: Trajectory) -> bool:
 def ungrounded(task: Task, trajectory: Trajectory) -> bool:
     """A quote is missing, or stands in no passage that the episode retrieved."""
     return trajectory.verdict.grounded is False
+
+
+@keep("judged")
+def judged(task: Task, trajectory: Trajectory) -> bool:
+    """The judge did not accept the answer."""
+    return "judge" in trajectory.verdict.reasons
 
 
 @keep("repaired")
@@ -143,7 +156,11 @@ def sort_ledger(
     per_task: int = 1,
     current: Collection[str] | None = None,
 ) -> Sorted:
-    """Sort episodes into kept and dropped; of several good ones of a task and mode the shortest `per_task` are kept."""
+    """Sort episodes into kept and dropped; of several good ones of a task and mode the shortest `per_task` are kept.
+
+    Where a task has several samples, each carries the share of them that gave its answer (`agreement`).
+    """
+    trajectories = agreeing(trajectories)
     good: dict[tuple[str, str], list[Trajectory]] = {}
     kept: list[Trajectory] = []
     dropped: list[Dropped] = []
@@ -160,12 +177,33 @@ def sort_ledger(
     return Sorted(kept=tuple(kept), dropped=tuple(dropped))
 
 
+def agreeing(trajectories: Iterable[Trajectory]) -> list[Trajectory]:
+    """The episodes with their agreement: of the samples of a task, team, board and mode, the share with their answer.
+
+    Self-consistency (arXiv 2203.11171). A sample without an answer agrees with no other.
+    """
+    found = list(trajectories)
+    groups: dict[tuple[str, ...], list[Trajectory]] = {}
+    for t in found:
+        groups.setdefault((t.task_id, t.team, t.board, t.mode), []).append(t)
+
+    def share(t: Trajectory) -> float | None:
+        rivals = groups[t.task_id, t.team, t.board, t.mode]
+        if len(rivals) < 2:
+            return None
+        said = t.choice or t.answer
+        same = sum((rival.choice or rival.answer) == said for rival in rivals) if said else 0
+        return round(same / len(rivals), 4)
+
+    return [t.model_copy(update={"agreement": share(t)}) for t in found]
+
+
 def write_sorted(result: Sorted, run: Path) -> None:
     """Write kept.jsonl and dropped.jsonl.
 
     Wall time stays in the ledger, so that an interrupted run's files equal a whole one's.
     """
-    timeless = {"usage": {"seconds"}}
+    timeless: Any = {"usage": {"seconds": True, "roles": {"__all__": {"seconds"}}}}
     write_jsonl(run / "kept.jsonl", (t.model_dump(mode="json", exclude=timeless) for t in result.kept))
     rows = (
         {"reason": row.reason, **row.trajectory.model_dump(mode="json", exclude=timeless)} for row in result.dropped

@@ -8,6 +8,7 @@ from pathlib import Path
 from agents.context import Context
 from agents.errors import BoardError, StageError
 from agents.files import write_json, write_jsonl
+from agents.seats.meter import Budget
 from agents.task import Task
 from distill.collect import collect, now
 from distill.ledger import Ledger
@@ -17,19 +18,27 @@ from graphs.episode import Table
 from .scores import file_stem, score
 
 
-def replay(run: Path, tasks: Sequence[Task], contexts: Mapping[str, Context], *, concurrency: int) -> str:
+def replay(
+    run: Path,
+    tasks: Sequence[Task],
+    contexts: Mapping[str, Context],
+    *,
+    concurrency: int,
+    budget: Budget | None = None,
+) -> str:
     """Play `tasks` once for every arm into scores/ARM.trajectories.jsonl and scores/ARM.jsonl; continues when repeated.
 
     Raises:
         BoardError: two arms would play on different boards.
         StageError: episodes failed at an endpoint; what was finished is recorded.
+        BudgetError: the budget is used up.
     """
     tables = {name: Table.lay(context) for name, context in contexts.items()}
     same_board(run, contexts)
     said = []
     with Ledger(run / "scores" / "ledger.sqlite") as ledger:
         for name, table in tables.items():
-            done = now(collect(tasks, table, ledger, concurrency=concurrency, title=f"play {name}"))
+            done = now(collect(tasks, table, ledger, concurrency=concurrency, budget=budget, title=f"play {name}"))
             if done.failures:
                 raise StageError(
                     f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint "

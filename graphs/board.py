@@ -10,15 +10,17 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from agents.context import Context, Seat, Team
+from agents.context import Board, Context, Seat, Team
 from agents.prompts import every_prompt
 from agents.seats import scripted, split_spec
 from agents.task import Task
-from agents.tools import TOOLS
+from agents.tools import offered
 
 from .library import open_library
 from .trajectory import digest
 
+NO_PLAY = frozenset({"checkpoints", "labels"})
+"""Modules that tell of an episode afterwards, and do not decide how it goes."""
 WHOLE_FILE = 64 * 2**20
 """Files up to this many bytes are hashed by content, larger ones by size and time of change."""
 
@@ -36,22 +38,32 @@ def code_digest() -> str:
     """Hash of the source of every module that decides how an episode goes: other code is another board."""
     import agents
     import agents.library
-    import agents.prompts
+    import agents.tools
+    import agents.transport
     import graphs
 
-    rooms = (Path(str(room.__file__)).parent for room in (agents, agents.library, agents.prompts, graphs))
-    return digest([(path.name, file_digest(path)) for room in rooms for path in sorted(room.glob("*.py"))])
+    rooms = (agents, agents.library, agents.tools, agents.transport, graphs)
+    folders = (Path(str(room.__file__)).parent for room in rooms)
+    played = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
+    return digest([(path.name, file_digest(path)) for path in played])
 
 
 def board_parts(context: Context) -> dict[str, str]:
     """Name -> hash of each thing that must agree."""
+    rules = context.board.model_dump(exclude={"tools", "mcp"})
     return {
         "graph": digest(graph_shape(), code_digest()),
         "prompts": digest(every_prompt()),
-        "tools": digest(TOOLS),
-        "rules": digest(context.board.model_dump(), context.verify),
+        "tools": digest(offered(context.board), own_tools(context.board)),
+        "rules": digest(rules, context.verify, context.faults and context.faults.model_dump()),
         "library": digest(open_library(context).hash),
     }
+
+
+def own_tools(board: Board) -> list[str]:
+    """Hashes of the files of the user's own tools, as far as they are named by file."""
+    files = [Path(spec.rpartition(":")[0]) for spec in board.tools if ":" in spec]
+    return [file_digest(path) for path in files if path.is_file()]
 
 
 def board_hash(context: Context) -> str:
@@ -70,7 +82,7 @@ def file_digest(path: Path) -> str:
 def seat_identity(seat: Seat) -> str:
     """What plays in a seat, wherever its files lie: a retrained student is another player, a moved run is not."""
     provider, model, url = split_spec(seat.model)
-    sampling = seat.model_dump(exclude={"model", "timeout", "key_env"})
+    sampling = seat.model_dump(exclude={"model", "timeout", "key_env", "concurrency", "price"})
     if provider == "scripted":
         script = file_digest(Path(url)) if url and Path(url).exists() else url
         return digest(provider, model, script, file_digest(Path(scripted.__file__)), sampling)
@@ -83,8 +95,7 @@ def seat_identity(seat: Seat) -> str:
 
 def team_identity(team: Team) -> str:
     """Hash of who sits where; the team's name is not part of it."""
-    seats = {"reason": team.reason, "search": team.search, "extract": team.extract}
-    return digest({role: seat_identity(seat) for role, seat in seats.items() if seat is not None})
+    return digest({role: seat_identity(seat) for role, seat in team.seats().items()}, team.first_thought)
 
 
 def episode_key(task: Task, team: str, board: str, mode: str, sample: int) -> str:

@@ -1,28 +1,38 @@
 """Plays one episode: a task on THE graph, bounded, and its trajectory.
 
-What players do wrong ends up on the trajectory by name. Only an endpoint's lasting failure (ProviderError) and
-programming errors come out as exceptions; neither is an attempt, so neither makes a trajectory.
+What players do wrong ends up on the trajectory by name. Only an endpoint's lasting failure (ProviderError), a pause for
+want of budget and programming errors come out as exceptions; none is an attempt, so none makes a trajectory.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    messages_from_dict,
+    messages_to_dict,
+)
 from langgraph.errors import GraphRecursionError
 
 from agents.context import Context
-from agents.state import Episode
+from agents.state import Episode, Spent
 from agents.task import Task
-from agents.tools import TOOLS
+from agents.tools import offered
 
 from .board import board_hash, episode_key, team_identity
+from .labels import label_of
 from .react import graph
-from .trajectory import Search, Trajectory, Usage, Verdict
+from .trajectory import RoleUsage, Search, Trajectory, Usage, Verdict
 
 
 @dataclass(frozen=True)
@@ -44,28 +54,63 @@ class Table:
         return episode_key(task, self.team, self.board, self.context.mode, sample)
 
 
-async def play(task: Task, table: Table, *, sample: int = 0) -> Trajectory:
+class Paused(Exception):
+    """The budget was used up in the middle of an episode.
+
+    Attributes:
+        state: the episode so far as JSON, to go on with; None where nothing had been played.
+    """
+
+    def __init__(self, state: str | None) -> None:
+        super().__init__("the budget is used up")
+        self.state = state
+
+
+async def play(task: Task, table: Table, *, sample: int = 0, begun: str | None = None) -> Trajectory:
     """Play `task` and return its record.
+
+    Args:
+        begun: what `Paused.state` kept of this episode.
 
     Raises:
         ProviderError: an endpoint failed for good; there is no record.
+        Paused: the budget is used up.
     """
     context = table.context
-    begun = time.monotonic()
-    start: Episode = {"question": task.question, "options": list(task.options), "gold": task.gold}
+    since = time.monotonic()
+    start: Episode = {"question": task.question, "options": list(task.options), "gold": task.gold, "sample": sample}
+    if begun is not None:
+        start |= thawed(begun)
     # reason + act/repair/verify a turn, and room: the context's own limits end the episode first.
     rounds = 4 * (context.board.limits.steps + context.board.limits.repairs + context.board.limits.revisions) + 10
     try:
         state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds}, context=context)
     except GraphRecursionError:  # cannot happen while every turn counts a step; kept as the named end if it does
         state = {**start, "stop": "limit:rounds"}
-    return record(state, task, table, sample=sample, seconds=time.monotonic() - begun)
+    if state.get("stop") == "paused":
+        raise Paused(frozen(state) if state.get("messages") else None)
+    return record(state, task, table, sample=sample, seconds=time.monotonic() - since)
 
 
-def record(state: dict[str, Any], task: Task, table: Table, *, sample: int, seconds: float) -> Trajectory:
+def frozen(state: Mapping[str, Any]) -> str:
+    """An unfinished episode as JSON."""
+    rest = {name: value for name, value in state.items() if name not in ("messages", "stop")}
+    return json.dumps({**rest, "messages": messages_to_dict(state["messages"])}, ensure_ascii=False)
+
+
+def thawed(text: str) -> Episode:
+    """Inverse of `frozen`."""
+    state: Episode = json.loads(text)
+    return {**state, "messages": messages_from_dict(state["messages"])}  # type: ignore[arg-type, typeddict-item]
+
+
+def record(state: Mapping[str, Any], task: Task, table: Table, *, sample: int, seconds: float) -> Trajectory:
     """The trajectory of a graph state that has ended."""
     context = table.context
-    verdict = state.get("verdict") or {"well_formed": False, "reasons": ()}
+    searches = tuple(Search.model_validate(row) for row in state.get("searches") or [])
+    verdict = Verdict.model_validate(state["verdict"]) if state.get("verdict") else None
+    stop = state.get("stop") or "limit:rounds"
+    repairs, revisions = state.get("repairs", 0), state.get("revisions", 0)
     return Trajectory(
         key=table.key(task, sample),
         task_id=task.id,
@@ -74,21 +119,42 @@ def record(state: dict[str, Any], task: Task, table: Table, *, sample: int, seco
         sample=sample,
         board=table.board,
         messages=tuple(plain_messages(state.get("messages") or [])),
-        tools=TOOLS if context.mode == "react" else (),
-        searches=tuple(Search.model_validate(row) for row in state.get("searches") or []),
+        tools=offered(context.board) if context.mode == "react" else (),
+        searches=searches,
         answer=state.get("answer"),
         choice=state.get("choice"),
         quotes=tuple(state.get("quotes") or ()),
-        verdict=Verdict.model_validate(verdict),
-        stop=state.get("stop") or "limit:rounds",
-        repairs=state.get("repairs", 0),
-        revisions=state.get("revisions", 0),
-        usage=Usage(
-            prompt=state.get("prompt_tokens", 0),
-            completion=state.get("completion_tokens", 0),
-            calls=state.get("steps", 0),
-            seconds=round(seconds, 4),
-        ),
+        verdict=verdict or Verdict(well_formed=False),
+        stop=stop,
+        label=label_of(stop, verdict, searches, repairs + revisions),
+        mended=dict(Counter(state.get("mended") or ())),
+        repairs=repairs,
+        revisions=revisions,
+        usage=usage_of(state.get("spent") or [], calls=state.get("steps", 0), seconds=seconds),
+    )
+
+
+def usage_of(rows: Sequence[Spent], *, calls: int, seconds: float) -> Usage:
+    """What an episode cost, by role and in all."""
+    roles: dict[str, RoleUsage] = {}
+    for row in rows:
+        held = roles.get(row["role"], RoleUsage())
+        roles[row["role"]] = RoleUsage(
+            calls=held.calls + 1,
+            prompt=held.prompt + row["prompt"],
+            completion=held.completion + row["completion"],
+            cached=held.cached + row["cached"],
+            usd=held.usd + row["usd"],
+            seconds=round(held.seconds + row["seconds"], 4),
+        )
+    return Usage(
+        prompt=sum(each.prompt for each in roles.values()),
+        completion=sum(each.completion for each in roles.values()),
+        cached=sum(each.cached for each in roles.values()),
+        usd=sum(each.usd for each in roles.values()),
+        calls=calls,
+        seconds=round(seconds, 4),
+        roles=roles,
     )
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from pathlib import Path
 
 from agents.context import Context
 from agents.files import read_json
 from agents.library.index import Library
 
+CHECK_SECONDS = 1.0
+"""A library in use is looked at for changed files at most so often: looking costs as much as a search."""
+
 _opened: dict[tuple[str, str | None, float], Library] = {}
+_checked: dict[tuple[str, str | None], tuple[float, Library]] = {}
 _lock = threading.Lock()
 
 
@@ -26,4 +32,13 @@ def open_library(context: Context) -> Library:
         if name not in _opened:
             barred = read_json(Path(context.without), "exam")["chunks"] if context.without else ()
             _opened[name] = Library.open(folder, without=frozenset(barred))
+        _checked[context.library, context.without] = (time.monotonic(), _opened[name])
         return _opened[name]
+
+
+async def library_of(context: Context) -> Library:
+    """`open_library` for nodes: files are looked at in a thread, and not on every search."""
+    checked, library = _checked.get((context.library, context.without), (0.0, None))
+    if library is not None and time.monotonic() - checked < CHECK_SECONDS:
+        return library
+    return await asyncio.to_thread(open_library, context)

@@ -8,33 +8,40 @@
                                          --revise-----------> reason     (at most `revisions`)
                     --limit, loop ---------------------------> END
 
-Limits end an episode by name in `stop`; none is ever written as an answer.
+Limits end an episode by name in `stop`; none is ever written as an answer. An episode may begin in the middle: one that
+paused for want of budget goes on where it was, and so does a thread forked in Studio.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime
+from langgraph.runtime import Runtime, get_runtime
 
 from agents import reason as reasoner
 from agents import verify as verifier
 from agents.answers import Final, gave_up, match_option, parse_final
 from agents.context import Context
+from agents.judge import critique_of, judge
 from agents.prompts import prompt
+from agents.seats.meter import OutOfBudget, count
 from agents.state import Episode
+from agents.tools import offering
 
-from .library import open_library
-from .policies import PROVIDER_RETRY
-from .search import graph as search_graph
+from .act import act
+from .library import library_of
+from .policies import PROVIDER_RETRIES
 
-NODE_SECONDS = 600.0
-"""No node takes longer, whatever the context's limits say; an episode's own `seconds` end it long before."""
+Node = Literal["reason", "act", "repair", "verify", "__end__"]
+
+
+def seconds_left(state: Episode, context: Context) -> float:
+    """What the episode has left of its seconds: only calls that succeeded and tools have used them."""
+    used = sum(row["seconds"] for row in state.get("spent") or []) + state.get("tool_seconds", 0.0)
+    return context.board.limits.seconds - used
 
 
 def over_limit(state: Episode, context: Context) -> str | None:
@@ -42,9 +49,9 @@ def over_limit(state: Episode, context: Context) -> str | None:
     limits = context.board.limits
     if state.get("steps", 0) >= limits.steps:
         return "limit:steps"
-    if state.get("prompt_tokens", 0) + state.get("completion_tokens", 0) >= limits.tokens:
+    if sum(row["prompt"] + row["completion"] for row in state.get("spent") or []) >= limits.tokens:
         return "limit:tokens"
-    if time.monotonic() - state.get("started", time.monotonic()) >= limits.seconds:
+    if seconds_left(state, context) <= 0:
         return "limit:seconds"
     return None
 
@@ -52,34 +59,53 @@ def over_limit(state: Episode, context: Context) -> str | None:
 async def reason(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     """One turn of the reasoning agent, unless a limit is reached."""
     context = runtime.context
-    update: dict[str, Any] = {"started": state.get("started", time.monotonic())}
     limit = over_limit(state, context)
     if limit:
-        return {**update, "stop": limit}
+        return {"stop": limit}
     history = list(state.get("messages") or [])
     fresh: list[Any] = []
     if not history:
         fresh = list(reasoner.opening(state["question"], state.get("options") or [], context.mode))
-    left = context.board.limits.seconds - (time.monotonic() - update["started"])
     try:
-        reply = await asyncio.wait_for(reasoner.reason(context, history + fresh), timeout=max(left, 0.001))
+        turn = await reasoner.reason(context, history + fresh, seconds=seconds_left(state, context))
     except TimeoutError:
-        return {**update, "messages": fresh, "stop": "limit:seconds"}
-    usage = reply.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
-    update |= {
-        "messages": [*fresh, reply],
+        return {"messages": fresh, "stop": "limit:seconds"}
+    except OutOfBudget:
+        return {"stop": "paused"}
+    message, again = own_ids(history, turn.message)
+    mended = [*turn.mended, *again]
+    count(*mended)
+    return {
+        "messages": [*fresh, message],
         "steps": state.get("steps", 0) + 1,
-        "prompt_tokens": state.get("prompt_tokens", 0) + usage["input_tokens"],
-        "completion_tokens": state.get("completion_tokens", 0) + usage["output_tokens"],
+        "spent": turn.spent,
+        "mended": mended,
+        "stop": ended(state, history, message),
     }
-    if reply.response_metadata.get("finish_reason") == "context":
-        update["stop"] = "limit:context"
-    elif repeated(history, reply):
-        update["stop"] = "loop"
-    return update
 
 
-def repeated(history: list[Any], reply: AIMessage) -> bool:
+def own_ids(history: Sequence[AnyMessage], reply: AIMessage) -> tuple[AIMessage, list[str]]:
+    """The reply with ids of its calls that no earlier turn used: some servers count from 0 in every reply."""
+    used = {call["id"] for message in history if isinstance(message, AIMessage) for call in message.tool_calls}
+    if not used or not any(call["id"] in used for call in reply.tool_calls):
+        return reply, []
+    calls = [{**call, "id": f"{call['id']}-{len(history)}"} for call in reply.tool_calls]
+    return reply.model_copy(update={"tool_calls": calls}), ["call_id"]
+
+
+def ended(state: Episode, history: Sequence[AnyMessage], reply: AIMessage) -> str | None:
+    """Why a reply ends the episode before anything is done with it; None where it does not."""
+    finish = reply.response_metadata.get("finish_reason")
+    if finish == "context":
+        return "limit:context"
+    if finish == "content_filter" or reply.additional_kwargs.get("refusal"):
+        return "refused"
+    rows = state.get("searches") or []
+    failed = bool(rows) and bool(rows[-1]["error"] or rows[-1]["fault"])  # asking again after a failure is no loop
+    return "loop" if not failed and repeated(history, reply) else None
+
+
+def repeated(history: Sequence[AnyMessage], reply: AIMessage) -> bool:
     """Whether the reply makes the very calls of the turn before it."""
     before = next((m for m in reversed(history) if isinstance(m, AIMessage)), None)
     if before is None or not reply.tool_calls:
@@ -87,57 +113,47 @@ def repeated(history: list[Any], reply: AIMessage) -> bool:
     return [(c["name"], c["args"]) for c in before.tool_calls] == [(c["name"], c["args"]) for c in reply.tool_calls]
 
 
-def after_reason(state: Episode, runtime: Runtime[Context]) -> Literal["act", "repair", "verify", "__end__"]:
-    """Where a turn leads."""
-    if state.get("stop"):
-        return "__end__"
+async def after_reason(state: Episode) -> Node:
+    """Where a turn leads. Like all routing here a coroutine: LangGraph sends plain functions through a thread."""
+    return "__end__" if state.get("stop") else await going_to(state)
+
+
+async def begin(state: Episode) -> Node:
+    """Where an episode begins: at the first turn, or after the last message of one that was begun before."""
+    messages = state.get("messages") or []
+    fresh = not messages or not isinstance(messages[-1], AIMessage)
+    return "reason" if fresh else await going_to(state)
+
+
+async def going_to(state: Episode) -> Node:
+    """The node that takes up the agent's last message."""
     last = state["messages"][-1]
     assert isinstance(last, AIMessage)
-    if reasoner.malformed(last, runtime.context.mode):
+    runtime = get_runtime(Context)
+    if runtime is None:  # a thread is being edited (`update_state`): LangGraph has no context to give there
+        bad = bool(last.invalid_tool_calls or last.additional_kwargs.get("malformed"))
+    else:
+        tools = await offering(runtime.context.board)
+        bad = reasoner.malformed(last, runtime.context.mode, tools) is not None
+    if bad:
         return "repair"
     return "act" if last.tool_calls else "verify"
-
-
-async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Run the turn's tool calls, one after the other; one search too many ends the episode."""
-    context = runtime.context
-    last = state["messages"][-1]
-    assert isinstance(last, AIMessage)
-    done = len(state.get("searches") or [])
-    searches: list[dict[str, Any]] = []
-    observations: list[Any] = []
-    used_in, used_out = state.get("prompt_tokens", 0), state.get("completion_tokens", 0)
-    stop: str | None = None
-    for call in last.tool_calls:
-        if done + len(searches) >= context.board.limits.searches:
-            stop = "limit:searches"
-            break
-        runtime.stream_writer({"search": call["args"]["query"]})
-        found = await search_graph.ainvoke({"query": call["args"]["query"]}, context=context)
-        used_in, used_out = used_in + found["prompt_tokens"], used_out + found["completion_tokens"]
-        hits = [{"chunk": name, "score": score} for name, score in found["hits"]]
-        searches.append(
-            {"query": found["query"], "rewritten": found["rewritten"], "hits": hits, "extract": found["extract"]}
-        )
-        observations.append(ToolMessage(found["extract"], tool_call_id=call["id"] or "", name=call["name"]))
-    return {
-        "messages": observations,
-        "searches": searches,
-        "stop": stop,
-        "prompt_tokens": used_in,
-        "completion_tokens": used_out,
-    }
 
 
 async def repair(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     """Send a malformed call back with what is wrong with it, or end the episode as `malformed`."""
     repairs = state.get("repairs", 0)
+    count("malformed_call")
     if repairs >= runtime.context.board.limits.repairs:
         return {"stop": "malformed"}
     last = state["messages"][-1]
     assert isinstance(last, AIMessage)
-    problem = reasoner.malformed(last, runtime.context.mode) or ""
+    context = runtime.context
+    problem = reasoner.malformed(last, context.mode, await offering(context.board)) or ""
+    names = [tool["function"]["name"] for tool in await offering(context.board)]
     said = prompt("repair").format(error=problem)
+    if names != ["search"]:
+        said = prompt("repair_tools").format(error=problem, tools=", ".join(names))
     # The turn goes on record as text: an unreadable call sent back as a call is refused by most endpoints.
     calls = [*last.invalid_tool_calls, *last.tool_calls]
     text = "\n".join([str(last.content), *(f"{c['name'] or ''} {c['args']}".strip() for c in calls)]).strip()
@@ -160,14 +176,30 @@ async def verify(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     stop = "malformed" if final.answer is None else "answered"
     if context.verify == "off":
         return {**update, "stop": stop}
-    passages = await asyncio.to_thread(retrieved, state, context)
+    passages = await retrieved(state, context)
     searched = bool(state.get("searches"))
     failed = verifier.failed_checks(final, options, passages, searched)
-    revisions = state.get("revisions", 0)
-    if failed and context.verify == "revise" and revisions < context.board.limits.revisions:
-        message = HumanMessage(verifier.critique(failed), additional_kwargs={"node": "verify"})
-        return {**update, "messages": [message], "revisions": revisions + 1}
-    return {**update, "verdict": verifier.judge(final, options, state.get("gold"), passages, searched), "stop": stop}
+    left = context.board.limits.revisions - state.get("revisions", 0) if context.verify == "revise" else 0
+    judged: dict[str, Any] | None = None
+    critique = verifier.critique(failed)
+    if searched and not failed and context.verify == "revise" and context.team.judge is not None:
+        try:
+            found, spent, mended = await judge(
+                context, state["question"], options, final, passages, seconds=seconds_left(state, context)
+            )
+        except OutOfBudget:
+            return {"stop": "paused"}
+        update |= {"spent": spent, "mended": mended}
+        count(*mended)
+        if found is not None:
+            judged = found.model_dump()
+            if not found.passed:
+                failed, critique = ["judge"], critique_of(found)
+    if failed and left > 0:
+        message = HumanMessage(critique, additional_kwargs={"node": "verify"})
+        return {**update, "messages": [message], "revisions": state.get("revisions", 0) + 1}
+    verdict = verifier.verdict(failed, final, options, state.get("gold"), searched, judged)
+    return {**update, "verdict": verdict, "stop": stop}
 
 
 def closing(messages: Sequence[AnyMessage]) -> Final:
@@ -178,24 +210,28 @@ def closing(messages: Sequence[AnyMessage]) -> Final:
     return Final(answer=final.answer, quotes=(*noted, *final.quotes))
 
 
-def retrieved(state: Episode, context: Context) -> list[str]:
-    """Title and text of every chunk that this episode's searches brought."""
-    library = open_library(context)
-    names = {hit["chunk"] for search in state.get("searches") or [] for hit in search["hits"]}
-    return [f"{chunk.title}\n{chunk.text}" for chunk in (library.chunk(name) for name in sorted(names))]
+async def retrieved(state: Episode, context: Context) -> list[str]:
+    """What this episode's tools brought: title and text of each chunk, and the words of tools that bring no chunks."""
+    library = await library_of(context)
+    rows = state.get("searches") or []
+    names = {hit["chunk"] for row in rows for hit in row["hits"]}
+    told = [row["extract"] for row in rows if not row["hits"] and not row["error"]]
+    return [f"{chunk.title}\n{chunk.text}" for chunk in (library.chunk(name) for name in sorted(names))] + told
 
 
-def going_on(state: Episode) -> Literal["reason", "__end__"]:
+async def going_on(state: Episode) -> Literal["reason", "__end__"]:
     """Back to reasoning unless the episode has stopped."""
     return "__end__" if state.get("stop") else "reason"
 
 
 builder = StateGraph(Episode, context_schema=Context)
-builder.add_node("reason", reason, retry_policy=PROVIDER_RETRY, timeout=NODE_SECONDS)
-builder.add_node("act", act, timeout=NODE_SECONDS)
+# No timeouts of LangGraph's on nodes: every wait within has a deadline of its own (desk, tools), and its watchdogs cost
+# two tasks a super-step.
+builder.add_node("reason", reason, retry_policy=PROVIDER_RETRIES)
+builder.add_node("act", act)
 builder.add_node("repair", repair)
-builder.add_node("verify", verify, timeout=NODE_SECONDS)
-builder.add_edge(START, "reason")
+builder.add_node("verify", verify, retry_policy=PROVIDER_RETRIES)
+builder.add_conditional_edges(START, begin, ["reason", "act", "repair", "verify"])
 builder.add_conditional_edges("reason", after_reason, ["act", "repair", "verify", END])
 builder.add_conditional_edges("act", going_on, ["reason", END])
 builder.add_conditional_edges("repair", going_on, ["reason", END])

@@ -1,9 +1,12 @@
-"""The search agent as a subgraph: rewrite -> retrieve -> extract."""
+"""The search agent as a subgraph: rewrite (where a seat does it) -> retrieve -> extract (where a seat does it).
+
+Extraction by words needs no call, and happens where the passages are at hand: one super-step instead of two, which is a
+tenth of an episode's CPU (benchmarks/README.md).
+"""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -12,42 +15,53 @@ from agents import search
 from agents.context import Context
 from agents.state import Lookup
 
-from .library import open_library
-from .policies import PROVIDER_RETRY
+from .library import library_of
+from .policies import PROVIDER_RETRIES
+
+
+async def begin(state: Lookup, runtime: Runtime[Context]) -> Literal["rewrite", "retrieve"]:
+    """Queries go in as written where nobody sits to rewrite them."""
+    return "retrieve" if runtime.context.team.search is None else "rewrite"
 
 
 async def rewrite(state: Lookup, runtime: Runtime[Context]) -> dict[str, Any]:
     """Query -> the words to retrieve with."""
-    rewritten, prompt_tokens, completion_tokens = await search.rewrite(runtime.context, state["query"])
-    return {"rewritten": rewritten, "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+    rewritten, spent = await search.rewrite(runtime.context, state["query"])
+    return {"rewritten": rewritten, "spent": spent}
 
 
 async def retrieve(state: Lookup, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Words -> the best `top_k` chunks; in a thread, since opening an index reads files."""
-    library = await asyncio.to_thread(open_library, runtime.context)
-    found = library.search(state["rewritten"], runtime.context.board.top_k)
-    return {"hits": [(chunk.id, round(score, 4)) for chunk, score in found]}
+    """Words -> the best `top_k` chunks, and the observation where no seat is asked for it."""
+    context = runtime.context
+    library = await library_of(context)
+    rewritten = state.get("rewritten") or state["query"]
+    found = library.search(rewritten, context.board.top_k)
+    update = {"rewritten": rewritten, "hits": [(chunk.id, round(score, 4)) for chunk, score in found]}
+    if context.board.extract != "seat":
+        update["extract"] = search.extract(context, state["query"], [chunk for chunk, _ in found])
+    return update
+
+
+async def after_retrieve(state: Lookup, runtime: Runtime[Context]) -> Literal["extract", "__end__"]:
+    """Passages are read by a seat where the board says so."""
+    return "extract" if runtime.context.board.extract == "seat" else "__end__"
 
 
 async def extract(state: Lookup, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Chunks -> the observation."""
-    library = await asyncio.to_thread(open_library, runtime.context)
+    """Chunks -> the observation, by the extract seat."""
+    library = await library_of(runtime.context)
     passages = [library.chunk(name) for name, _ in state["hits"]]
-    text, used_in, used_out = await search.extract(runtime.context, state["query"], passages)
-    return {
-        "extract": text,
-        "prompt_tokens": state["prompt_tokens"] + used_in,
-        "completion_tokens": state["completion_tokens"] + used_out,
-    }
+    text, spent = await search.read(runtime.context, state["query"], passages)
+    return {"extract": text, "spent": spent}
 
 
 builder = StateGraph(Lookup, context_schema=Context)
-builder.add_node("rewrite", rewrite, retry_policy=PROVIDER_RETRY)
+builder.add_node("rewrite", rewrite, retry_policy=PROVIDER_RETRIES)
 builder.add_node("retrieve", retrieve)
-builder.add_node("extract", extract, retry_policy=PROVIDER_RETRY)
-builder.add_edge(START, "rewrite")
+builder.add_node("extract", extract, retry_policy=PROVIDER_RETRIES)
+builder.add_conditional_edges(START, begin, ["rewrite", "retrieve"])
 builder.add_edge("rewrite", "retrieve")
-builder.add_edge("retrieve", "extract")
+builder.add_conditional_edges("retrieve", after_retrieve, ["extract", END])
 builder.add_edge("extract", END)
 
 graph = builder.compile(name="search")

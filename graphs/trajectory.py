@@ -25,13 +25,21 @@ class Hit(BaseModel):
 
 
 class Search(BaseModel):
-    """One search of an episode: what was asked, what came, what the extractor left of it."""
+    """One tool call of an episode: what was asked, what came, what the extractor left of it."""
 
     model_config = ConfigDict(frozen=True)
 
+    tool: str = "search"
     query: str
-    rewritten: str
-    hits: tuple[Hit, ...]
+    """The query; of other tools than search, open and find the arguments as JSON."""
+    rewritten: str = ""
+    """The query as retrieved with, of a search."""
+    hits: tuple[Hit, ...] = ()
+    """Chunks whose text the player was given; empty where a tool of another kind ran, or a fault was put in."""
+    error: str | None = None
+    """Why the tool failed, by its own account."""
+    fault: str | None = None
+    """The fault that was put in on purpose, of `agents.context.FaultKind`."""
     extract: str
     """The observation's text as the reasoning agent read it."""
 
@@ -47,9 +55,25 @@ class Verdict(BaseModel):
     """Every quote stands in a passage retrieved in this episode; None where nothing was searched."""
     correct: bool | None = None
     """The answer is the gold; None where the gold is not known."""
+    judge: dict[str, Any] | None = None
+    """The judge's verdict; None where no judge was asked."""
     accepted: bool = False
     reasons: tuple[str, ...] = ()
-    """Names of the checks that failed: no_answer, ambiguous, no_quote, ungrounded, wrong."""
+    """Names of the checks that failed: no_answer, ambiguous, no_quote, ungrounded, wrong, judge."""
+
+
+class RoleUsage(BaseModel):
+    """What one role of the team cost in an episode."""
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: int = 0
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+    """In calls that succeeded."""
 
 
 class Usage(BaseModel):
@@ -59,10 +83,16 @@ class Usage(BaseModel):
 
     prompt: int = 0
     """Prompt tokens over all model calls."""
+    cached: int = 0
+    """Of these, tokens that the endpoint had cached."""
+    usd: float = 0.0
+    """By the prices of the config."""
+    roles: dict[str, RoleUsage] = Field(default_factory=dict)
+    """The same by role."""
     completion: int = 0
     """Generated tokens over all model calls."""
     calls: int = 0
-    """Model calls."""
+    """Turns of the reasoning agent."""
     seconds: float = 0.0
     """Wall time of the episode, waiting for its seat included."""
 
@@ -77,7 +107,7 @@ class Trajectory(BaseModel):
     task_id: str
     team: str
     """The team's name in the config; `key` holds the hash of its seats."""
-    mode: Literal["react", "cot"]
+    mode: Literal["react", "cot", "answer"]
     sample: int = 0
     board: str
     """Hash of graph, prompts, tools, limits and index."""
@@ -92,7 +122,13 @@ class Trajectory(BaseModel):
     quotes: tuple[str, ...] = ()
     verdict: Verdict
     stop: str
-    """answered, gave_up, malformed, loop, or limit:NAME."""
+    """answered, gave_up, refused, malformed, loop, or limit:NAME."""
+    label: str = ""
+    """Of `graphs.labels.LABELS`: what became of the episode, in one word."""
+    mended: dict[str, int] = Field(default_factory=dict)
+    """What the transport mended in replies: name -> times."""
+    agreement: float | None = None
+    """Share of the task's samples that gave this very answer; None where there was one sample."""
     repairs: int = 0
     """Malformed calls that were sent back."""
     revisions: int = 0

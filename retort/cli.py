@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,12 +48,34 @@ def parser() -> argparse.ArgumentParser:
 
     plan = commands.add_parser("plan", help="what would run, how many calls and tokens, without spending any")
     placed(plan)
+    plan.add_argument(
+        "--pilot", type=int, metavar="N", help="play N training tasks for real and forecast the rest with an interval"
+    )
 
     merge = commands.add_parser("merge", help="write a LoRA student as one full model, for servers")
     merge.add_argument(
         "student", type=Path, metavar="STUDENT", help="a folder with an adapter, e.g. runs/NAME/students/sft"
     )
     merge.add_argument("out", type=Path, metavar="OUT", help="the new model folder")
+
+    doctor = commands.add_parser("doctor", help="probe every seat and this machine before a run is let loose")
+    placed(doctor)
+    doctor.add_argument("--seconds", type=float, default=30.0, metavar="S", help="for one call at the most")
+
+    ask = commands.add_parser("ask", help="play one question of your own, every turn as it comes")
+    ask.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("--team", default="student", help="student, base, cpt, or a name of [teams] (default: student)")
+    ask.add_argument(
+        "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
+    )
+    ask.add_argument("--mode", choices=("react", "cot", "answer"), default="react", help="cot, answer: closed book")
+
+    studio = commands.add_parser("studio", help="LangGraph Studio over a run; a stored trajectory opens as a thread")
+    studio.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    studio.add_argument("--trajectory", metavar="KEY", help="open this episode (the start of its key is enough)")
+    studio.add_argument("--port", type=int, metavar="N", help="port of the server (default: 2024, or a free one)")
+    studio.add_argument("--no-browser", action="store_true", help="print the page's address, do not open it")
 
     show = commands.add_parser("show", help="a run's leaderboard, or one episode of it, in the terminal")
     show.add_argument("run", type=Path, metavar="RUN", help="a run folder")
@@ -78,6 +101,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser().print_help()
         return 2
+    if arguments.command == "doctor":
+        from .doctor.rooms import shadowed
+
+        said = shadowed()  # before anything of ours is imported by a name that another distribution has taken
+        if said:
+            print(said)
+            return 1
     from agents.errors import ProofError, RetortError
 
     try:
@@ -109,6 +139,15 @@ def command(arguments: argparse.Namespace) -> int:
 
         print(show(arguments.run, arguments.what, arguments.arm))
         return 0
+    if name == "studio":
+        from .studio_server import studio
+
+        return studio(arguments.run, arguments.trajectory, arguments.port, not arguments.no_browser)
+    if name == "ask":
+        from .ask import ask
+
+        said = partial(print, flush=True)
+        return ask(arguments.run, arguments.question, arguments.team, arguments.option, arguments.mode, said)
     if name == "merge":
         from finetune.merge import merge
 
@@ -118,8 +157,14 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "plan":
         from .plan import plan
 
-        print(plan(run))
+        print(plan(run, arguments.pilot))
         return 0
+    if name == "doctor":
+        from .doctor import doctor
+
+        text, status = doctor(run, seconds=arguments.seconds)
+        print(text)
+        return status
     from .pipeline import work
 
     stages = None if name == "run" else SINGLE[name][0]

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, Verify
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.seats import split_spec
+from agents.seats.meter import Budget
 from distill.dataset import DatasetConfig
 from distill.exam import ExamConfig
 from finetune.pretrain import CptConfig
@@ -54,15 +55,18 @@ class SeatedTeam(Section):
     reason: Seat
     search: Seat | None = None
     extract: Seat | None = None
+    judge: Seat | None = None
+    first_thought: bool = False
+    """Think without tools first; the first sentence of that opens the first turn."""
 
-    @field_validator("reason", "search", "extract", mode="before")
+    @field_validator("reason", "search", "extract", "judge", mode="before")
     @classmethod
     def _one_line(cls, value: Any) -> Any:
         return {"model": value} if isinstance(value, str) else value
 
     def named(self, name: str) -> Team:
         """The team under its name."""
-        return Team(name=name, reason=self.reason, search=self.search, extract=self.extract)
+        return Team(name=name, **{field: getattr(self, field) for field in type(self).model_fields})
 
 
 class CollectConfig(Section):
@@ -73,9 +77,15 @@ class CollectConfig(Section):
     modes: tuple[Mode, ...] = ("react",)
     """Modes in which each task is played."""
     samples: int = Field(1, ge=1)
-    """Episodes a task and mode."""
+    """Episodes a task and mode at the most; more than one wants a temperature above 0."""
+    enough: int | None = Field(None, ge=1)
+    """Accepted episodes after which a task is left alone; None = all `samples` are played."""
     concurrency: int = Field(16, ge=1)
     """Episodes in flight."""
+    workers: int = Field(1, ge=1)
+    """Processes that share the work, where every seat is behind an endpoint; worth it from some 100 calls a second."""
+    faults: ToolFaults | None = None
+    """Faults put into tool results on purpose, so that recovering can be learnt."""
     verify: Verify = "revise"
     """revise: a failing answer is sent back with a critique first."""
     tasks: int | None = Field(None, ge=1)
@@ -128,6 +138,7 @@ class RunConfig(Section):
         default_factory=lambda: {"teacher": SeatedTeam(reason=Seat(model=DEMONSTRATOR))}
     )
     collect: CollectConfig = CollectConfig()
+    budget: Budget = Budget()
     dataset: DatasetConfig = DatasetConfig()
     student: StudentConfig = StudentConfig()
     cpt: CptConfig = CptConfig()
@@ -139,9 +150,8 @@ class RunConfig(Section):
         if self.collect.team not in self.teams:
             raise ValueError(f"collect.team {self.collect.team!r} is not in [teams]: {', '.join(self.teams)}")
         for team in self.teams.values():
-            for seat in (team.reason, team.search, team.extract):
-                if seat is not None:
-                    checked_spec(seat.model)
+            for seat in team.named("").seats().values():
+                checked_spec(seat.model)
         known = {*self.teams, "base", "cpt", "student"}
         for arm in self.evaluate.arms:
             if arm.team not in known:
@@ -254,7 +264,9 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     if (root / base).is_dir():
         base = str((root / base).resolve())
     student = config.student.model_copy(update={"base": base})
-    return config.model_copy(update={"corpus": corpus, "teams": teams, "student": student})
+    tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
+    board = config.board.model_copy(update={"tools": tools})
+    return config.model_copy(update={"corpus": corpus, "teams": teams, "student": student, "board": board})
 
 
 def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
@@ -271,7 +283,17 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
             return seat.model_copy(update={"model": f"{provider}:{(root / name).resolve()}{at}"})
         return seat
 
-    return team.model_copy(update={role: fix(getattr(team, role)) for role in ("reason", "search", "extract")})
+    roles = team.named("").seats()
+    return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
+
+
+def absolute_tool(spec: str, root: Path) -> str:
+    """A tool's `module:function`, with the module's file where it lies beside run.toml."""
+    module, colon, name = spec.rpartition(":")
+    for path in (root / module, root / f"{module.replace('.', '/')}.py"):
+        if colon and path.suffix == ".py" and path.is_file():
+            return f"{path.resolve()}:{name}"
+    return spec
 
 
 def write_resolved(config: RunConfig, run: Path) -> None:

@@ -51,13 +51,12 @@ class Run:
                 name=name, reason=Seat(model=self.student_model(name), max_tokens=self.config.student.max_tokens)
             )
 
-        def keyed(seat: Seat | None) -> Seat | None:
-            if seat is not None and seat.model == DEMONSTRATOR:
+        def keyed(seat: Seat) -> Seat:
+            if seat.model == DEMONSTRATOR:
                 return seat.model_copy(update={"model": f"{DEMONSTRATOR}@{self.folder / 'exam.jsonl'}"})
             return seat
 
-        roles = {role: keyed(getattr(team, role)) for role in ("reason", "search", "extract")}
-        return team.model_copy(update=roles)
+        return team.model_copy(update={role: keyed(seat) for role, seat in team.seats().items()})
 
     def student_model(self, name: str) -> str:
         """The hf seat of base, cpt or student."""
@@ -69,6 +68,12 @@ class Run:
         if not folder.exists():
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")
         return f"hf:{folder}"
+
+    def collecting(self, mode: Mode) -> Context:
+        """The context of collected episodes: held-out pages barred, faults put in where the config says."""
+        options = self.config.collect
+        context = self.context(options.team, mode, options.verify, held_out=True)
+        return context.model_copy(update={"faults": options.faults})
 
     def context(self, team: str, mode: Mode, verify: Verify, *, held_out: bool) -> Context:
         """The runtime context of an episode; `held_out` bars the pages that training must not see."""
@@ -134,18 +139,29 @@ def collect(run: Run) -> str:
 
     options = run.config.collect
     tasks = run.tasks("train")[: options.tasks]
-    said = []
+    said, modes = [], {}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         for mode in options.modes:
-            table = Table.lay(run.context(options.team, mode, options.verify, held_out=True))
-            limits = {"concurrency": options.concurrency, "samples": options.samples}
-            done = now(play_all(tasks, table, ledger, title=f"collect {mode}", **limits))
+            table = Table.lay(run.collecting(mode))
+            how = {"concurrency": options.concurrency, "samples": options.samples, "workers": options.workers}
+            playing = play_all(
+                tasks,
+                table,
+                ledger,
+                title=f"collect {mode}",
+                enough=options.enough,
+                budget=run.config.budget,
+                **how,
+            )
+            done = now(playing)
+            modes[mode] = done.model_dump(mode="json")
+            write_json(run.folder / "collect.json", modes)
             if done.failures:
                 raise StageError(
                     f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint "
                     f"({done.failures}); the others are recorded, run the same command again for the rest"
                 )
-            said.append(f"{mode}: {done.played} played, {done.known} known, {done.accepted} of the played accepted")
+            said.append(f"{mode}: {done.said()}")
     return "; ".join(said)
 
 
@@ -165,7 +181,7 @@ def dataset(run: Run) -> str:
     chunks = Library.open(run.folder / "library", without=frozenset(barred.chunks)).chunks
     current = set()
     for mode in options.modes:
-        table = Table.lay(run.context(options.team, mode, options.verify, held_out=True))
+        table = Table.lay(run.collecting(mode))
         current |= {table.key(task, n) for task in every.values() for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         result = sort_ledger(every, ledger.trajectories(), run.config.dataset.per_task, current)
@@ -238,7 +254,8 @@ def evaluate(run: Run) -> str:
     from evals.replay import replay
 
     tasks = run.tasks("test")[: run.config.evaluate.tasks]
-    return replay(run.folder, tasks, contexts(run), concurrency=run.config.evaluate.concurrency)
+    options = run.config.evaluate
+    return replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
 
 
 def contexts(run: Run) -> dict[str, Context]:

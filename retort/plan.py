@@ -1,6 +1,7 @@
 """What a run would do and roughly cost, without spending anything.
 
-A rule of thumb, and it says so: one call a hop of the task and one to answer, 4 characters a token, terse replies.
+A rule of thumb, and it says so: one call a hop of the task and one to answer, 4 characters a token, terse replies. A
+pilot (retort/pilot.py) measures instead.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from agents.context import Seat
 from agents.prompts import prompt
 from agents.reason import ask
 from agents.seats import split_spec
@@ -23,14 +25,22 @@ REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
 
-def plan(run: Run) -> str:
-    """The plan as text: each stage with its state, then calls and tokens of the stages that would play."""
+def plan(run: Run, pilot_tasks: int | None = None) -> str:
+    """The plan as text: each stage with its state, then calls and tokens of the stages that would play.
+
+    Args:
+        pilot_tasks: play so many training tasks for real and forecast the collection from them; None = spend nothing.
+    """
     found = states(run.config, run.folder)
     lines = [f"run {run.config.name!r} in {run.folder}", ""]
     for stage in stages_of(run.config):
         what = "nothing to do" if found[stage.name] == "fresh" else stage.does
         lines.append(f"  {stage.name:<12} {found[stage.name]:<8} {what}")
     lines.append("")
+    if pilot_tasks is not None:
+        from .pilot import pilot
+
+        return "\n".join([*lines, pilot(run, pilot_tasks)])
     lines += played(run, found["collect"] != "fresh", found["evaluate"] != "fresh")
     return "\n".join(lines)
 
@@ -42,12 +52,12 @@ def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
         return [
             "  no exam yet: run the stages index and exam (they cost nothing), then plan again for calls and tokens"
         ]
-    lines = [f"  {'':<29}{'episodes':>9}{'calls':>8}{'prompt tok':>12}{'reply tok':>11}  seat"]
+    lines = [f"  {'':<29}{'episodes':>9}{'calls':>8}{'prompt tok':>12}{'reply tok':>11}{'usd':>8}  seat"]
     if collects:
         tasks = run.tasks("train")[: config.collect.tasks]
         done = known(run.folder / "ledger.sqlite")
         left = max(0, len(tasks) * config.collect.samples * len(config.collect.modes) - done)
-        seat = config.teams[config.collect.team].reason.model
+        seat = config.teams[config.collect.team].reason
         lines.append(row("collect", estimate(tasks, config.collect.modes), left, seat))
         if done:
             lines.append(f"  {'':<29}{done} episodes are in the ledger already")
@@ -56,11 +66,19 @@ def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
         last = (config.student.stages or ("student",))[-1]
         trained = {"base": config.student.base, "cpt": "students/cpt", "student": f"students/{last}"}
         for arm in config.arms():
-            seat = config.teams[arm.team].reason.model if arm.team in config.teams else f"hf:{trained[arm.team]}"
+            own = arm.team not in config.teams
+            seat = Seat(model=f"hf:{trained[arm.team]}") if own else config.teams[arm.team].reason
             lines.append(row(f"evaluate {arm.name}", estimate(tasks, (arm.mode,)), len(tasks), seat))
     if len(lines) == 1:
         return ["  nothing would be played"]
-    return [*lines, "", "  estimates: one call a hop and one to answer, 4 characters a token, terse replies"]
+    budget = ", ".join(f"{name} {value:g}" for name, value in config.budget if value is not None)
+    return [
+        *lines,
+        "",
+        "  estimates: one call a hop and one to answer, 4 characters a token, terse replies, the reason seat alone;",
+        "  `--pilot 20` plays 20 tasks for real and forecasts the rest with an interval",
+        *([f"  budget of each: {budget}"] if budget else []),
+    ]
 
 
 def known(path: Path) -> int:
@@ -98,10 +116,11 @@ def estimate(tasks: Sequence[Task], modes: Sequence[str]) -> Estimate:
     return Estimate(episodes, calls, prompts, replies)
 
 
-def row(name: str, whole: Estimate, episodes: int, seat: str) -> str:
+def row(name: str, whole: Estimate, episodes: int, seat: Seat) -> str:
     """One line of the plan, scaled from all episodes to those that are left."""
     share = episodes / whole.episodes if whole.episodes else 0.0
-    provider, _, url = split_spec(seat)
+    provider, _, url = split_spec(seat.model)
     paid = "endpoint" if provider == "openai" or (provider == "vllm" and url) else "on this machine"
     calls, prompts, replies = (round(number * share) for number in whole[1:])
-    return f"  {name:<29}{episodes:>9}{calls:>8}{prompts:>12}{replies:>11}  {seat} ({paid})"
+    usd = f"{seat.price.usd(prompts, replies):.2f}" if seat.price else "-"
+    return f"  {name:<29}{episodes:>9}{calls:>8}{prompts:>12}{replies:>11}{usd:>8}  {seat.model} ({paid})"

@@ -1,16 +1,21 @@
-"""Entry points of `langgraph dev` (langgraph.json): THE graph with the teacher, and with the student, already seated.
+"""Entry points of `langgraph dev` (langgraph.json): THE graph with the teacher, with the student, and the search alone.
 
-Both are the same compiled object with another default context. The run is the folder that RETORT_RUN names, else
-`runs/python-stdlib`, which `make demo` makes; a thread's own context may name other seats, rules or libraries.
+`teacher` and `student` are the same compiled object with another default context; `search` is the search agent's
+subgraph with the teacher's. The run is the folder that RETORT_RUN names, else `runs/python-stdlib`, which `make demo`
+makes; a thread's own context, or an assistant's, may name other seats, rules or libraries.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from agents.context import Board, Context, Seat, Team
+from pydantic import create_model
+
+from agents.context import Context, Seat, Team
 from graphs.react import graph
+from graphs.search import graph as search_graph
 
 RUN = Path(os.environ.get("RETORT_RUN") or "runs/python-stdlib").resolve()
 
@@ -32,24 +37,16 @@ def seated(name: str) -> Context:
     return Context(team=Team(name=name, reason=Seat(model=model)), library=str(RUN / "library"))
 
 
-_teacher, _student = seated("teacher"), seated("student")
+def schema(name: str, context: Context) -> type[Context]:
+    """`Context` with the values of `context` as defaults: what a thread's own context leaves out is the run's."""
+    defaults: dict[str, Any] = {
+        field: (about.annotation, getattr(context, field)) for field, about in Context.model_fields.items()
+    }
+    return create_model(name, __base__=Context, __doc__=f"The context, with the run's {context.team.name}.", **defaults)
 
 
-class TeacherContext(Context):
-    """The context, with the run's teacher team as default."""
+_teacher = schema("TeacherContext", seated("teacher"))
 
-    team: Team = _teacher.team
-    library: str = _teacher.library
-    board: Board = _teacher.board
-
-
-class StudentContext(Context):
-    """The context, with the run's student as default."""
-
-    team: Team = _student.team
-    library: str = _student.library
-    board: Board = _student.board
-
-
-teacher = graph.copy({"context_schema": TeacherContext, "name": "teacher"})
-student = graph.copy({"context_schema": StudentContext, "name": "student"})
+teacher = graph.copy({"context_schema": _teacher, "name": "teacher"})
+student = graph.copy({"context_schema": schema("StudentContext", seated("student")), "name": "student"})
+search = search_graph.copy({"context_schema": _teacher, "name": "search"})

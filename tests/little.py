@@ -141,6 +141,43 @@ def tasks(made: Library) -> list[Task]:
     return found
 
 
+def lookups(made: Library, count: int) -> list[Task]:
+    """`count` training look-ups over all settings and their three attributes, then over the same in other words."""
+    found = []
+    rows = settings()
+    shown = {"default": "Default", "release": "Added in", "kind": "Kind"}
+    asked = ("What is the {} of `{}`?", "Tell me the {} of `{}`, please.")
+    for number in range(count):
+        wording, rest = divmod(number, len(rows) * len(shown))
+        name, key = rows[rest % len(rows)]["entity"], list(shown)[rest // len(rows)]
+        row = rows[rest % len(rows)]
+        hop = Hop(
+            entity=name,
+            attribute=shown[key].lower(),
+            value=row[key],
+            quote=f"{shown[key]}: {row[key]}",
+            chunk=chunk_of(name, made),
+            title=f"The {row['module']} > {name}",
+        )
+        others = sorted({other[key] for other in rows} - {row[key]})[:3]
+        at = number % 4 if len(others) == 3 else 0
+        found.append(
+            Task(
+                id=f"l{number:03}",
+                question=asked[wording].format(shown[key].lower(), name),
+                options=(*others[:at], row[key], *others[at:]),
+                gold=row[key],
+                level="engineer",
+                kind="lookup",
+                entities=(name,),
+                group=name,
+                evidence=(hop.chunk,),
+                hops=(hop,),
+            )
+        )
+    return found
+
+
 def write_run(folder: Path) -> Path:
     """A run folder with library, exam and held-out list; returns it."""
     made = library()

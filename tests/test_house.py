@@ -112,7 +112,7 @@ def test_no_code_names_a_microdomain() -> None:
 
 def test_langgraph_json_names_what_is_there() -> None:
     graphs = json.loads((ROOT / "langgraph.json").read_text())["graphs"]
-    assert set(graphs) == {"teacher", "student"}
+    assert set(graphs) == {"teacher", "student", "search"}
     for target in graphs.values():
         module, _, name = target.partition(":")
         assert hasattr(importlib.import_module(module), name)

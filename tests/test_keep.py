@@ -35,11 +35,13 @@ def changed(trajectory: Trajectory, verdict: dict[str, Any] | None = None, **val
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "limit:steps": ({"stop": "limit:steps"}, None),
     "loop": ({"stop": "loop"}, None),
+    "refused": ({"stop": "refused"}, None),
     "gave_up": ({"stop": "gave_up"}, None),
     "malformed": ({"stop": "malformed"}, None),
     "wrong": ({}, {"correct": False}),
     "no_search": ({"searches": ()}, None),
     "ungrounded": ({}, {"grounded": False}),
+    "judged": ({}, {"reasons": ("judge",)}),
     "repaired": ({"repairs": 1}, None),
     "revised": ({"revisions": 1}, None),
 }

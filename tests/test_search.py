@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import little
@@ -10,7 +11,7 @@ from openai_server import serving
 
 from agents.context import Board, Seat, Team
 from agents.library.chunks import Chunk
-from agents.search import LINE_CHARS, NOTHING, extract, nearest_lines, rewrite, window
+from agents.search import LINE_CHARS, NOTHING, extract, nearest_lines, read, rewrite, window
 from agents.seats.scripted import LineScript
 from graphs.episode import Table, play
 
@@ -49,31 +50,41 @@ async def test_a_search_seat_rewrites_and_an_empty_rewrite_is_ignored(kettle: Pa
     with serving(LineScript(rows=[{"reply": reply}])) as server:
         seat = Seat(model=f"openai:m@{server.url}")
         context = little.context(kettle, team=Team(name="t", reason=seat, search=seat))
-        assert await rewrite(context, "raw") == (used, 50, 10)
+        text, (row,) = await rewrite(context, "raw")
+    assert (text, row["role"], row["prompt"], row["completion"]) == (used, "search", 50, 10)
 
 
 async def test_without_a_search_seat_the_query_goes_in_as_written(kettle: Path) -> None:
-    assert await rewrite(little.context(kettle), "raw") == ("raw", 0, 0)
+    assert await rewrite(little.context(kettle), "raw") == ("raw", [])
 
 
 async def test_an_extract_seat_may_only_copy(kettle: Path) -> None:
-    said = "Added in:   8.2.0\nAdded in: 9.9.9\nThe native store is used."
+    lines = ["Added in:   8.2.0", "Added in: 9.9.9", "The native store is used."]
+    said = json.dumps({"lines": lines})
     with serving(LineScript(rows=[{"reply": said}])) as server:
         seat = Seat(model=f"openai:m@{server.url}")
         team = Team(name="t", reason=seat, extract=seat)
         context = little.context(kettle, team=team, board=Board(extract="seat"))
-        text, prompt, completion = await extract(context, "q", [PAGE, PAGE])
-    kept = "Added in:   8.2.0\nThe native store is used."
+        text, spent = await read(context, "q", [PAGE, PAGE])
+    kept = "Added in: 8.2.0\nThe native store is used."
     assert text == f"[1] --ca-native\n{kept}\n\n[2] --ca-native\n{kept}"
-    assert (prompt, completion) == (100, 20)
+    assert [(row["role"], row["prompt"]) for row in spent] == [("extract", 50), ("extract", 50)]
 
 
 async def test_an_extract_seat_that_finds_nothing(kettle: Path) -> None:
-    with serving(LineScript(rows=[{"reply": "NONE"}])) as server:
+    with serving(LineScript(rows=[{"reply": '{"lines": []}'}])) as server:
         seat = Seat(model=f"openai:m@{server.url}")
         context = little.context(kettle, team=Team(name="t", reason=seat), board=Board(extract="seat"))
-        assert (await extract(context, "q", [PAGE]))[0] == NOTHING
-    assert (await extract(context, "q", []))[0] == NOTHING
+        assert (await read(context, "q", [PAGE]))[0] == NOTHING
+        assert await read(context, "q", []) == (NOTHING, [])
+
+
+async def test_a_seat_in_process_copies_plain_lines(kettle: Path, tmp_path: Path) -> None:
+    """A small student writes no JSON: it is asked for lines, and what is not in the passage is thrown away."""
+    seat = little.seat(tmp_path, [{"reply": "Added in:   8.2.0\nAdded in: 9.9.9"}])
+    context = little.context(kettle, team=Team(name="t", reason=seat), board=Board(extract="seat"))
+    assert (await read(context, "q", [PAGE]))[0] == "[1] --ca-native\nAdded in:   8.2.0"
+    assert extract(little.context(kettle), "q", []) == NOTHING
 
 
 async def test_an_episode_with_whole_passages(kettle: Path) -> None:

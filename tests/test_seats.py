@@ -14,7 +14,8 @@ from openai_server import serving
 
 from agents.context import Seat
 from agents.errors import MissingExtra, ProviderError, SeatError, need
-from agents.seats import open_seat, split_spec
+from agents.reason import reason
+from agents.seats import close_seats, open_seat, split_spec
 from agents.seats.scripted import LineScript, open_scripted
 from agents.seats.vllm import start_server
 from agents.tools import SEARCH
@@ -144,3 +145,21 @@ async def test_vllm_joins_a_running_server() -> None:
         reply = await open_seat(Seat(model=f"vllm:student@{server.url}")).ainvoke([HumanMessage("q")])
         assert reply.content == "I look."
         assert server.seen[0]["model"] == "student"
+
+
+@pytest.mark.parametrize("given", ['"{\\"query\\": \\"heater_limit\\"}"', {"query": "heater_limit"}])
+async def test_arguments_that_are_no_string_of_an_object_reach_the_transport(given: object, kettle: Path) -> None:
+    """Double-encoded, or the object itself on the wire: ChatOpenAI alone would fail on the whole reply."""
+    function = {"name": "search", "arguments": given}
+    message = {
+        "role": "assistant",
+        "content": "x",
+        "tool_calls": [{"id": "a", "type": "function", "function": function}],
+    }
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": usage}
+    with serving(LineScript(rows=[]), fault=lambda number, body: (200, whole)) as server:
+        context = little.context(kettle, Seat(model=f"openai:m@{server.url}"))
+        turn = await reason(context, [HumanMessage("What is the default of `heater_limit`?")])
+        await close_seats()
+    assert [(call["name"], call["args"]) for call in turn.message.tool_calls] == [("search", {"query": "heater_limit"})]

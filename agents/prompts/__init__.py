@@ -5,7 +5,22 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-NAMES = ("react", "cot", "rewrite", "extract", "repair", "critique")
+NAMES = (
+    "react",
+    "cot",
+    "answer",
+    "first_thought",
+    "opened_with",
+    "rewrite",
+    "extract",
+    "extract_structured",
+    "repair",
+    "repair_tools",
+    "critique",
+    "judge",
+    "structured",
+    "structured_repair",
+)
 
 
 @cache

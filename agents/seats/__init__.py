@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PROVIDERS = ("openai", "vllm", "hf", "scripted")
 
-_opened: dict[str, BaseChatModel] = {}
+_opened: dict[Seat, BaseChatModel] = {}
 _lock = threading.Lock()
 
 
@@ -46,11 +46,15 @@ def open_seat(seat: Seat) -> BaseChatModel:
         SeatError: unknown provider, no such model, no key.
         MissingExtra: the provider's packages are not installed.
     """
-    name = seat.model_dump_json()
     with _lock:
-        if name not in _opened:
-            _opened[name] = _open(seat)
-        return _opened[name]
+        if seat not in _opened:
+            _opened[seat] = _open(seat)
+        return _opened[seat]
+
+
+def opened_seat(seat: Seat) -> BaseChatModel | None:
+    """The chat model of a seat that is open already, else None."""
+    return _opened.get(seat)
 
 
 def _open(seat: Seat) -> BaseChatModel:
@@ -84,6 +88,9 @@ async def close_seats() -> None:
         client = getattr(seat, "http_async_client", None)
         if client is not None:
             await client.aclose()
+    desk = sys.modules.get(f"{__name__}.desk")
+    if desk is not None:
+        desk.forget()
     engine = sys.modules.get(f"{__name__}.engine")  # loaded only where an hf seat was opened
     if engine is not None:
         await asyncio.to_thread(engine.close_engines)

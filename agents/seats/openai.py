@@ -8,42 +8,108 @@ of one node and a failure that lasts surfaces once, as ProviderError.
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import BaseModel
 
 from ..context import Seat
 from ..errors import ProviderError, SeatError, need
+from ..transport.aside import set_aside
 
 need("langchain_openai", "openai")
+need("aiohttp", "openai")
 
-import httpx  # noqa: E402
 import openai  # noqa: E402  (after the check that names the extra)
 from langchain_openai import ChatOpenAI  # noqa: E402
 
 _CONTEXT_WORDS = ("context length", "context_length", "maximum context", "too long", "max_model_len")
+QUOTA_SECONDS = 120.0
+"""A 429 that asks to wait longer than this is no overload: the run stops and says when to come back."""
+MOST_SAID = 300
+"""Characters of an endpoint's own words that an error repeats."""
 
 
-def provider_error(error: openai.APIError, where: str, key: str) -> ProviderError:
+def provider_error(error: Exception, where: str, key: str) -> ProviderError:
     """A ProviderError of the right class for what the client raised; the key stands in no message."""
-    kind, next_step = "server", "the endpoint failed; run again to continue"
-    if isinstance(error, openai.APITimeoutError):
-        kind, next_step = "timeout", "raise the seat's `timeout`, or lower the concurrency"
-    elif isinstance(error, openai.APIConnectionError):
-        kind, next_step = "refused", "is the server running, and is the URL right?"
+    kind, next_step = "garbage", "this is no chat completion: is the URL that of an OpenAI-compatible endpoint?"
+    after: float | None = None
+    if isinstance(error, openai.APIConnectionError):
+        kind = connection_kind(error)
+        next_step = NEXT_STEP[kind]
     elif isinstance(error, openai.RateLimitError):
+        after = retry_after(error)
         kind, next_step = "rate", "lower the concurrency, or run again later"
+        if after is not None and after > QUOTA_SECONDS:
+            kind, next_step = "quota", f"the endpoint asks to come back in {after / 60:.0f} minutes"
     elif isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
         kind, next_step = "auth", "is the key in the environment variable that `key_env` names?"
-    elif isinstance(error, openai.APIStatusError) and error.status_code < 500:
+    elif isinstance(error, openai.APIStatusError) and 400 <= error.status_code < 500:
         kind, next_step = "request", "the endpoint refuses the request itself: model name, tools, or parameters"
+    elif isinstance(error, openai.APIStatusError) and error.status_code >= 500:
+        after = retry_after(error)
+        kind, next_step = "server", "the endpoint failed; run again to continue"
     status = f" ({error.status_code})" if isinstance(error, openai.APIStatusError) else ""
-    said = " ".join(str(error).split())[:300]
+    said = " ".join(str(error).split())[:MOST_SAID] or type(error).__name__
     if key:
         said = said.replace(key, "[key]")
-    return ProviderError(kind, f"endpoint {where}{status}: {said}; {next_step}")
+    return ProviderError(kind, f"endpoint {where}{status}: {said}; {next_step}", after)
+
+
+NEXT_STEP = {
+    "refused": "is the server running, and is the URL right?",
+    "cut": "the answer broke off; run again to continue",
+    "timeout": "raise the seat's `timeout`, or lower the concurrency",
+}
+_TRANSPORT_ERRORS = {
+    "ClientConnectorError": "refused",
+    "ConnectError": "refused",
+    "ServerDisconnectedError": "cut",
+    "ClientOSError": "cut",
+    "ClientPayloadError": "cut",
+    "RemoteProtocolError": "cut",
+    "ReadError": "cut",
+}
+"""Names of the transports' own errors -> kind, the nearest to the client first.
+
+The client's vendored aiohttp transport turns a refused and a broken connection alike into a time-out (openai 3.52), so
+that its own word for it is believed last.
+"""
+
+
+def connection_kind(error: openai.APIConnectionError) -> str:
+    """Whether a connection was refused, broke off or timed out, by the causes of the client's error."""
+    names = []
+    cause: BaseException | None = error
+    while cause is not None:
+        names += [each.__name__ for each in type(cause).__mro__]
+        cause = cause.__cause__ or cause.__context__
+    for name, kind in _TRANSPORT_ERRORS.items():
+        if name in names:
+            return kind
+    return "timeout" if isinstance(error, openai.APITimeoutError) else "refused"
+
+
+def retry_after(error: openai.APIStatusError) -> float | None:
+    """Seconds that the endpoint asks to wait: `retry-after-ms`, or `Retry-After` as seconds or as a date."""
+    said = error.response.headers.get("retry-after-ms")
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(said) / 1000)  # type: ignore[arg-type]
+    said = error.response.headers.get("retry-after")
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(said))  # type: ignore[arg-type]
+    with suppress(TypeError, ValueError):
+        return max(0.0, parsedate_to_datetime(str(said)).timestamp() - time.time())
+    return None
+
+
+NO_COMPLETION = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+"""What the client and LangChain raise where a body is JSON or not, but no chat completion."""
 
 
 class ReasoningChatOpenAI(ChatOpenAI):
@@ -62,16 +128,16 @@ class ReasoningChatOpenAI(ChatOpenAI):
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         try:
             return await super()._agenerate(messages, *args, **kwargs)
-        except openai.APIError as error:
+        except (openai.APIError, *NO_COMPLETION) as error:
             return self._failed(error)
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         try:
             return super()._generate(messages, *args, **kwargs)
-        except openai.APIError as error:
+        except (openai.APIError, *NO_COMPLETION) as error:
             return self._failed(error)
 
-    def _failed(self, error: openai.APIError) -> ChatResult:
+    def _failed(self, error: Exception) -> ChatResult:
         # A prompt that outgrew the model is the episode's affair (limit:context), not the endpoint's failure.
         if isinstance(error, openai.BadRequestError) and any(word in str(error).lower() for word in _CONTEXT_WORDS):
             message = AIMessage(content="", response_metadata={"finish_reason": "context"})
@@ -79,13 +145,21 @@ class ReasoningChatOpenAI(ChatOpenAI):
         raise provider_error(error, self._where, self._key) from None
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
-        result = super()._create_chat_result(response, generation_info)
-        raw = response if isinstance(response, dict) else response.model_dump()
-        for generation, choice in zip(result.generations, raw.get("choices") or [], strict=False):
-            said = choice.get("message") or {}
-            thought = said.get("reasoning_content") or said.get("reasoning")
+        raw = response.model_dump(warnings=False) if isinstance(response, BaseModel) else response
+        if not isinstance(raw, dict):
+            return super()._create_chat_result(raw, generation_info)  # names what came instead of a completion
+        said = [choice.get("message") or {} for choice in raw.get("choices") or []]
+        odd = [set_aside(message) for message in said]  # ChatOpenAI fails on them as a whole
+        result = super()._create_chat_result(raw, generation_info)
+        for generation, message, calls in zip(result.generations, said, odd, strict=False):
+            extra = generation.message.additional_kwargs
+            thought = message.get("reasoning_content") or message.get("reasoning")
             if thought:
-                generation.message.additional_kwargs["reasoning_content"] = thought
+                extra["reasoning_content"] = thought
+            if message.get("refusal"):
+                extra["refusal"] = message["refusal"]
+            if calls and isinstance(generation.message, AIMessage):
+                generation.message.invalid_tool_calls += calls
         return result
 
     def _convert_chunk_to_generation_chunk(
@@ -108,7 +182,23 @@ class ReasoningChatOpenAI(ChatOpenAI):
                     sent["reasoning_content"] = message.additional_kwargs["reasoning_content"]
                 if sent.get("content") is None:
                     sent["content"] = ""
-        return payload
+        return untransformed(payload)
+
+
+def untransformed(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload with messages and tools where the client sends them as they are.
+
+    It walks every message by its type hints otherwise, to rename keys that chat completions do not have: a sixth of an
+    episode's CPU (benchmarks/README.md).
+    """
+    body = {key: payload[key] for key in ("messages", "tools") if key in payload}
+    rest = {key: value for key, value in payload.items() if key not in body}
+    return {**rest, "messages": [], "extra_body": {**body, **(payload.get("extra_body") or {})}}
+
+
+def openai_limits(connections: int) -> Any:
+    """Room for so many connections, kept open between calls."""
+    return type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=connections, max_keepalive_connections=connections)
 
 
 def open_openai(model: str, url: str | None, seat: Seat) -> ReasoningChatOpenAI:
@@ -130,6 +220,9 @@ def open_openai(model: str, url: str | None, seat: Seat) -> ReasoningChatOpenAI:
         max_tokens=seat.max_tokens,  # an alias of max_completion_tokens, which older servers lack
         timeout=seat.timeout,
         max_retries=0,
-        # Of its own, not langchain-openai's process-wide one: that keeps connections of event loops long closed.
-        http_async_client=httpx.AsyncClient(timeout=seat.timeout, follow_redirects=True),
+        # Of its own, not langchain-openai's process-wide one: that keeps connections of event loops long closed. Over
+        # aiohttp, since the default transport costs 33 ms of CPU a call with 256 in flight (benchmarks/collect.py).
+        http_async_client=openai.DefaultAioHttpClient(
+            timeout=seat.timeout, limits=openai_limits(seat.concurrency), follow_redirects=True
+        ),
     )

@@ -1,0 +1,160 @@
+"""The meter: what model calls cost by role, which faults endpoints made by class, and whether the budget is used up.
+
+A run lays its meter into the context of its tasks (`metered`); the desk finds it there. Without one nothing is counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..state import Spent
+
+
+class Budget(BaseModel):
+    """[budget]: what the collecting and the evaluating of a run may each spend, over all their starts; None = any."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    usd: float | None = Field(None, gt=0)
+    """By the seats' prices."""
+    tokens: int | None = Field(None, ge=1)
+    """Prompt and completion tokens over all roles."""
+    hours: float | None = Field(None, gt=0)
+    """Wall time."""
+
+
+class OutOfBudget(Exception):
+    """No call is made any more: the budget is used up. Not an error: the episode pauses and goes on later."""
+
+
+class Account(BaseModel):
+    """What one role has cost."""
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: int = 0
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+    """In calls that succeeded."""
+
+    def plus(self, calls: int, row: Spent) -> Account:
+        """The account with one more call on it."""
+        return Account(
+            calls=self.calls + calls,
+            prompt=self.prompt + row["prompt"],
+            completion=self.completion + row["completion"],
+            cached=self.cached + row["cached"],
+            usd=self.usd + row["usd"],
+            seconds=self.seconds + row["seconds"],
+        )
+
+
+class Purse(Protocol):
+    """What is spent so far, shared by the processes of a run."""
+
+    def add(self, tokens: int, usd: float) -> None:
+        """Spend."""
+
+    def totals(self) -> tuple[float, float]:
+        """Tokens and USD spent, earlier starts of the run included."""
+
+
+class OwnPurse:
+    """The purse of a run in one process."""
+
+    def __init__(self, tokens: float = 0.0, usd: float = 0.0) -> None:
+        self._tokens, self._usd = tokens, usd
+
+    def add(self, tokens: int, usd: float) -> None:
+        """Spend."""
+        self._tokens += tokens
+        self._usd += usd
+
+    def totals(self) -> tuple[float, float]:
+        """Tokens and USD spent."""
+        return self._tokens, self._usd
+
+
+class Meter:
+    """Counts one run.
+
+    Args:
+        purse: what was spent before and by others.
+        seconds: wall time that earlier starts of the run took.
+    """
+
+    def __init__(self, budget: Budget | None = None, purse: Purse | None = None, seconds: float = 0.0) -> None:
+        self.budget = budget or Budget()
+        self.purse = purse or OwnPurse()
+        self._before = seconds
+        self._begun = time.monotonic()
+        self._accounts: dict[str, Account] = {}
+        self._faults: Counter[str] = Counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run, earlier starts included."""
+        return self._before + time.monotonic() - self._begun
+
+    def paid(self, row: Spent) -> None:
+        """A call succeeded."""
+        self._accounts[row["role"]] = self._accounts.get(row["role"], Account()).plus(1, row)
+        self.purse.add(row["prompt"] + row["completion"], row["usd"])
+
+    def fault(self, kind: str) -> None:
+        """An endpoint failed, or a reply had to be mended."""
+        self._faults[kind] += 1
+
+    def unsettled(self) -> tuple[dict[str, Account], dict[str, int]]:
+        """Accounts and faults since the last call of this, to be written down."""
+        accounts, faults = self._accounts, dict(self._faults)
+        self._accounts, self._faults = {}, Counter()
+        return accounts, faults
+
+    def used_up(self) -> str | None:
+        """Which part of the budget is used up, in words; None where there is some left."""
+        budget = self.budget
+        tokens, usd = self.purse.totals()
+        if budget.tokens is not None and tokens >= budget.tokens:
+            return f"tokens: {tokens:.0f} of {budget.tokens}"
+        if budget.usd is not None and usd >= budget.usd:
+            return f"usd: {usd:.2f} of {budget.usd:g}"
+        if budget.hours is not None and self.seconds >= budget.hours * 3600:
+            return f"hours: {self.seconds / 3600:.2f} of {budget.hours:g}"
+        return None
+
+
+_METER: ContextVar[Meter | None] = ContextVar("retort_meter", default=None)
+
+
+def current_meter() -> Meter | None:
+    """The meter of the run that this task belongs to."""
+    return _METER.get()
+
+
+def count(*names: str) -> None:
+    """Count what was wrong with a reply on the meter of the run that this task belongs to."""
+    meter = current_meter()
+    if meter is not None:
+        for name in names:
+            meter.fault(name)
+
+
+@contextmanager
+def metered(meter: Meter) -> Iterator[Meter]:
+    """Count what is called within on `meter`, in tasks started within too."""
+    token = _METER.set(meter)
+    try:
+        yield meter
+    finally:
+        _METER.reset(token)

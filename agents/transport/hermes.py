@@ -1,0 +1,151 @@
+"""The Hermes transport: tools in <tools>, calls in <tool_call>, what they brought in <tool_response>, all as text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from .assemble import MOST_CALLS, MOST_MARKS
+from .calls import Draft, Drafts, Parsed, object_calls, unreadable
+from .escapes import Escapes
+from .lenient import read_exactly, skip
+from .offer import Offer
+from .words import Words
+from .xml_calls import xml_call
+
+STOP = ["<tool_response>"]
+OPEN, CLOSE = "<tool_call>", "</tool_call>"
+
+ESCAPES = Escapes(r"</?tool_call>|</?tool_response>|</?function\b|</?think>")
+_TAG = re.compile(r"<(?=/?(?:tool_|function\b|think>))")
+_CODED = r"\\u003c"
+_OPENING = re.compile(r"(?<!\\)(?:<tool_call>(?:\s*<tool_call>)*|<function=|<tool_response>)")
+_TAG_AFTER = re.compile(r"\s{0,9}</tool_call>")
+_BLOCK_ENDS = re.compile(r"</?tool_call>|<tool_response>")
+_FUNCTION_ENDS = re.compile(r"</function>|<function=|</?tool_call>|<tool_response>")
+
+FORMAT = """# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{tools}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{{"name": <function-name>, "arguments": <args-json-object>}}
+</tool_call>"""
+"""Word for word what the models of this form were trained on."""
+
+
+def described(tools: Sequence[dict[str, Any]]) -> str:
+    """What is added to the system message: the tools, and how one is called."""
+    return FORMAT.format(tools="\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools))
+
+
+def turn(content: str, calls: Sequence[tuple[str, str]]) -> str:
+    """One turn of the assistant as text.
+
+    Args:
+        calls: (name, arguments as JSON) of each call.
+    """
+    blocks = []
+    for name, args in calls:
+        said = f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {args}}}'
+        # A tag inside a string would end the block; in JSON its bracket may be written as a code.
+        blocks.append(f"{OPEN}\n{_TAG.sub(_CODED, said)}\n{CLOSE}")
+    return "\n".join([ESCAPES.on(content), *blocks] if content else blocks)
+
+
+def observations(said: Sequence[str]) -> str:
+    """What the tools brought as one message; a document cannot end its own block."""
+    return "\n".join(f"<tool_response>\n{ESCAPES.on(each)}\n</tool_response>" for each in said)
+
+
+def parse(text: str, offer: Offer, *, cut: bool = False) -> Parsed:
+    """Take a reply apart.
+
+    Args:
+        cut: the reply ended at its token limit.
+    """
+    words = Words(text)
+    calls: list[Draft] = []
+    mended: list[str] = []
+    at = tried = seen = 0
+    while (tag := _OPENING.search(text, at)) is not None and seen < MOST_MARKS:
+        at = tag.end()
+        seen += 1
+        if tag.group() == STOP[0]:
+            if not calls:
+                continue
+            words.take(tag.start())
+            words.at = len(text)
+            mended.append("invented_observation")
+            break
+        if tried == MOST_CALLS:
+            words.take(tag.start())
+            words.at = len(text)
+            mended.append("too_many")
+            break
+        found, end = _function(text, tag, offer, cut) if tag.group() == "<function=" else _block(text, tag, offer, cut)
+        if found is None:
+            continue
+        tried += 1
+        words.call(tag.start(), end, found.rest)
+        at = end
+        calls += found.calls
+        mended += [*found.mended, *(["trailing_text"] if found.rest else [])]
+    words.take(len(text))
+    return Parsed(ESCAPES.off(words.together()), calls, mended)
+
+
+def _block(text: str, tag: re.Match[str], offer: Offer, cut: bool) -> tuple[Drafts | None, int]:
+    """The calls of one <tool_call> and the offset behind it; None where the tag is only spoken of."""
+    start = skip(text, tag.end())
+    exact = read_exactly(text, start) if text.startswith(("{", "["), start) else None
+    ending = _BLOCK_ENDS.search(text, exact[1] if exact else start)
+    stop = ending.start() if ending else len(text)
+    closed = ending is not None and ending.group() == CLOSE
+    body = text[start:stop].strip()
+    if not closed and not _begins_call(text, tag, body, offer):
+        return None, tag.end()
+    end = ending.end() if ending is not None and closed else stop
+    late = cut and ending is None
+    once = closed and tag.group() == OPEN
+    if body.startswith("<function="):
+        found = xml_call(body, offer, cut=late)
+    elif not body:
+        found = unreadable(None, "", "the call is empty")
+    else:
+        found = object_calls(body, offer, cut=late)
+    readable = all(call.args is not None for call in found.calls)
+    return found._replace(mended=[*found.mended, *([] if once or not readable else ["unclosed"])]), end
+
+
+def _begins_call(text: str, tag: re.Match[str], body: str, offer: Offer) -> bool:
+    """Whether an opening tag without its closing one begins a call all the same."""
+    if body:
+        word = re.match(r"[\w.-]{1,64}(?=[\[(])", body)
+        return body.startswith(("{", "[", "```", "<function=")) or bool(word and offer.named(word.group()))
+    return tag.start() == 0 or text[tag.start() - 1] == "\n"
+
+
+def _function(text: str, tag: re.Match[str], offer: Offer, cut: bool) -> tuple[Drafts | None, int]:
+    """The call of one <function=...> outside a <tool_call>, as `_block` gives it."""
+    ending = _FUNCTION_ENDS.search(text, tag.end())
+    stop = ending.start() if ending else len(text)
+    closed = ending is not None and ending.group() == "</function>"
+    end = ending.end() if ending is not None and closed else stop
+    if ending is not None and ending.group() == CLOSE:
+        end = ending.end()
+    found = xml_call(text[tag.start() : stop], offer, cut=cut and ending is None)
+    first = found.calls[0]
+    if not closed and (offer.named(first.name or "") is None or first.args == {}):
+        return None, tag.end()
+    if closed and (after := _TAG_AFTER.match(text, end)):
+        end = after.end()
+    return found._replace(mended=[*found.mended, *([] if closed else ["unclosed"])]), end

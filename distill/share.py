@@ -1,0 +1,193 @@
+"""One process's share of a run: its tasks, so many episodes in flight, into the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agents.errors import ProviderError
+from agents.seats.meter import Meter, metered
+from agents.task import Task
+from graphs.episode import Paused, Table, play
+
+from .ledger import Ledger
+
+HOPELESS = frozenset({"auth", "request", "quota"})
+"""Kinds of provider failure that no repetition mends."""
+SETTLE_SECONDS = 5.0
+"""Accounts and wall time are written down at least so often: what a kill may cost them."""
+
+
+class Order(BaseModel):
+    """How each task is sampled."""
+
+    model_config = ConfigDict(frozen=True)
+
+    samples: int = 1
+    """Episodes a task at the most."""
+    enough: int | None = None
+    """Accepted episodes after which a task is left alone; None = all samples are played."""
+
+
+class Signals(Protocol):
+    """Where a share says how far it is, and hears whether to go on."""
+
+    def tell(self, played: int, accepted: int, spared: int) -> None:
+        """So many more episodes played, accepted, and not needed."""
+
+    def stopping(self) -> bool:
+        """Whether another share has found that there is no going on."""
+
+    def stop(self) -> None:
+        """There is no going on."""
+
+
+class Tally(BaseModel):
+    """What a share did."""
+
+    model_config = ConfigDict()
+
+    played: int = 0
+    accepted: int = 0
+    spared: int = 0
+    """Episodes not needed, since enough of their tasks were accepted."""
+    stops: Counter[str] = Field(default_factory=Counter)
+    labels: Counter[str] = Field(default_factory=Counter)
+    failures: Counter[str] = Field(default_factory=Counter)
+    """Kinds of provider failure of the episodes that are still to be played."""
+    in_a_row: int = 0
+    down: str | None = None
+    """Why the endpoint is taken to be down, as its last error said it."""
+    down_kind: str = "refused"
+    paused: str | None = None
+    """Which part of the budget is used up."""
+    lowest: float | None = None
+    """The fewest calls in flight that an endpoint's gate came down to; None where it never closed."""
+
+    def plus(self, other: Tally) -> Tally:
+        """Both together."""
+        lows = [low for low in (self.lowest, other.lowest) if low is not None]
+        return Tally(
+            played=self.played + other.played,
+            accepted=self.accepted + other.accepted,
+            spared=self.spared + other.spared,
+            stops=self.stops + other.stops,
+            labels=self.labels + other.labels,
+            failures=self.failures + other.failures,
+            down=self.down or other.down,
+            down_kind=self.down_kind if self.down else other.down_kind,
+            paused=self.paused or other.paused,
+            lowest=sum(lows) if lows else None,
+        )
+
+
+class Job(NamedTuple):
+    """A task in the queue."""
+
+    task: Task
+    again: bool
+    """Whether an episode of it has failed at its endpoint in this run."""
+
+
+async def share(
+    tasks: Sequence[Task],
+    table: Table,
+    ledger: Ledger,
+    meter: Meter,
+    order: Order,
+    signals: Signals,
+    *,
+    concurrency: int,
+) -> Tally:
+    """Play what the ledger lacks of `tasks`; an episode that fails at its endpoint is tried once more at the end."""
+    accepted = ledger.accepted()
+    tally = Tally()
+    queue = deque(Job(task, again=False) for task in tasks)
+    running = 0
+
+    async def work() -> None:
+        nonlocal running
+        while not (tally.down or tally.paused or signals.stopping()):
+            if not queue:
+                if not running:
+                    return
+                await asyncio.sleep(0.05)  # one of those still playing may come back to the queue
+                continue
+            running += 1
+            try:
+                await sample(queue.popleft())
+            finally:
+                running -= 1
+
+    async def sample(job: Job) -> None:
+        keys = [table.key(job.task, number) for number in range(order.samples)]
+        for number, key in enumerate(keys):
+            good = sum(accepted.get(each, False) for each in keys)
+            if order.enough is not None and good >= order.enough:
+                left = sum(each not in accepted for each in keys)
+                tally.spared += left
+                signals.tell(0, 0, left)
+                return
+            if key in accepted:
+                continue
+            try:
+                trajectory = await play(job.task, table, sample=number, begun=ledger.unfinished(key))
+            except ProviderError as error:
+                failed(job, key, error)
+                return
+            except Paused as pause:
+                if pause.state is not None:
+                    ledger.pause(key, pause.state)
+                tally.paused = meter.used_up()
+                signals.stop()
+                return
+            tally.in_a_row = 0
+            ledger.add(trajectory, meter)
+            accepted[key] = trajectory.verdict.accepted
+            tally.played += 1
+            tally.accepted += trajectory.verdict.accepted
+            tally.stops[trajectory.stop] += 1
+            tally.labels[trajectory.label] += 1
+            signals.tell(1, int(trajectory.verdict.accepted), 0)
+
+    def failed(job: Job, key: str, error: ProviderError) -> None:
+        ledger.failed(key, job.task, table.context.team.name, error)
+        tally.in_a_row += 1
+        if error.kind in HOPELESS or tally.in_a_row >= max(4, concurrency):
+            tally.down, tally.down_kind = str(error), error.kind
+            signals.stop()
+        if job.again or tally.down:
+            tally.failures[error.kind] += 1
+        else:
+            queue.append(Job(job.task, again=True))
+
+    async def settle() -> None:
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            ledger.settle(meter)
+
+    settling = asyncio.create_task(settle())
+    try:
+        with metered(meter):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(concurrency, len(tasks))):
+                    group.create_task(work())
+    except ExceptionGroup as errors:  # one worker's error ended the others; it alone is the news
+        raise errors.exceptions[0] from None
+    finally:
+        settling.cancel()
+        ledger.settle(meter)
+    tally.lowest = lowest_gate()
+    return tally
+
+
+def lowest_gate() -> float | None:
+    """The fewest calls in flight that a gate of this event loop came down to; None where none ever closed."""
+    from agents.seats.desk import gates
+
+    lows = [gate.lowest for gate in gates().values() if gate.lowest < gate.ceiling]
+    return min(lows) if lows else None
