@@ -1,0 +1,153 @@
+"""`retort ask`: one question of your own, played live in THE graph; every turn is printed as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.context import Context, Mode
+from agents.errors import StageError
+
+from .show import WIDTH, printable, wrapped
+
+
+def ask(
+    run_folder: Path, question: str, team: str, options: Sequence[str], mode: Mode, write: Callable[[str], None]
+) -> int:
+    """Let a team of a run answer `question`; nothing is recorded.
+
+    Args:
+        team: student, base, cpt, or a name of the run's [teams].
+        options: the answers to choose from; empty = a free answer.
+        write: takes each piece of text as it comes, printable.
+
+    Returns:
+        0 where the team answered, 1 where it gave up, reached a limit or could not be read, 130 after Control-C.
+
+    Raises:
+        StageError: no such run or team, or what the team needs is still to be made.
+        ProviderError: an endpoint failed for good.
+    """
+    from .config import load_config
+    from .pipeline import Run
+
+    if not (run_folder / "run.toml").exists():
+        raise StageError(f"{str(run_folder)!r} is no run folder, it holds no run.toml: `retort run CONFIG` makes one")
+    run = Run(load_config(run_folder), run_folder)
+    known = sorted({"base", "cpt", "student", *run.config.teams})
+    if team not in known:
+        raise StageError(f"no team of {run.folder} is named {team!r}; there are {', '.join(known)}")
+    if not (run.folder / "library").exists():
+        raise StageError(f"{run.folder / 'library'} is not there: run the stage 'index' first")
+    context = run.context(team, mode, "score", held_out=False)
+    write(f"{team} ({context.team.reason.model}), {mode}\n{'-' * WIDTH}")
+    begun = time.monotonic()
+    try:
+        state = asyncio.run(played(context, question, options, write))
+    except KeyboardInterrupt:
+        write("stopped")
+        return 130
+    write(f"{'-' * WIDTH}\n{ending(state, context, time.monotonic() - begun)}")
+    return 0 if state.get("stop") == "answered" else 1
+
+
+async def played(
+    context: Context, question: str, options: Sequence[str], write: Callable[[str], None]
+) -> dict[str, Any]:
+    """The state in which the episode ends; seats and tools are closed, whatever happens."""
+    from agents.seats import close_seats
+    from agents.tools import close_kits
+    from graphs.react import graph
+
+    limits = context.board.limits
+    rounds = 4 * (limits.steps + limits.repairs + limits.revisions) + 10  # as in graphs.episode.play
+    start = {"question": question, "options": list(options)}
+    state: dict[str, Any] = {}
+    try:
+        modes: Any = ["updates", "values"]
+        stream = graph.astream(start, {"recursion_limit": rounds}, context=context, stream_mode=modes)  # type: ignore[call-overload]
+        async for kind, part in stream:
+            if kind == "values":
+                state = part
+                continue
+            for node, update in part.items():
+                for row in said(node, update or {}):
+                    write("\n".join(turn_lines(row)))
+    finally:
+        await close_kits()
+        await close_seats()
+    return state
+
+
+def said(node: str, update: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The messages that a node added, in the form of the record, without the instructions."""
+    from graphs.episode import plain_messages
+
+    for row in plain_messages(update.get("messages") or []):
+        # A malformed turn that `repair` rewrites has been shown when it came.
+        if row["role"] != "system" and not (node == "repair" and row["role"] == "assistant"):
+            yield row
+
+
+def turn_lines(message: Mapping[str, Any]) -> list[str]:
+    """One message of a trajectory for the terminal: who, the hidden thought, the words, the calls."""
+    who = message["role"] if message["role"] != "tool" else f"tool {message.get('name') or ''}".strip()
+    lines = [f"{printable(who)}:"]
+    thought = message.get("reasoning_content")
+    if thought:
+        lines += [f"    ({row})" for row in wrapped(printable(str(thought)))]
+    lines += [f"    {row}" for row in wrapped(printable(str(message["content"])))]
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        asked = f"{function['name']}({json.dumps(function['arguments'], ensure_ascii=False)})"
+        lines += [f"    -> {row}" for row in wrapped(printable(asked))]
+    if message.get("malformed"):
+        lines += [f"    !! {row}" for row in wrapped(printable(str(message["malformed"])))]
+    return lines
+
+
+def ending(state: Mapping[str, Any], context: Context, seconds: float) -> str:
+    """The answer, its quotes with the pages that they stand in, what the checks found, and what it cost."""
+    from agents.verify import PROBLEMS
+
+    stop = str(state.get("stop"))
+    answer = state.get("answer")
+    lines = [f"answer  {printable(str(answer))}" if answer is not None else f"no answer: {stop}"]
+    if answer is not None and stop != "answered":
+        lines.append(f"stop    {stop}")
+    if state.get("options") and answer is not None:
+        choice = state.get("choice")
+        lines.append(f"option  {printable(str(choice))}" if choice is not None else "option  none, or more than one")
+    for quote in state.get("quotes") or ():
+        lines.append(f"quote   {printable(str(quote))}")
+        lines.append(f"        {printable(place_of(str(quote), state, context))}")
+    reasons = (state.get("verdict") or {}).get("reasons") or ()
+    lines += [f"check   {PROBLEMS.get(name, name)}" for name in reasons]
+    spent = state.get("spent") or []
+    asked, told = sum(row["prompt"] for row in spent), sum(row["completion"] for row in spent)
+    usd = sum(row["usd"] for row in spent)
+    cost = f", {usd:.4f} USD" if usd else ""
+    tools = len(state.get("searches") or ())
+    lines.append(f"{state.get('steps', 0)} turns, {tools} tool calls, {asked} + {told} tokens{cost}, {seconds:.2f} s")
+    return "\n".join(lines)
+
+
+def place_of(quote: str, state: Mapping[str, Any], context: Context) -> str:
+    """Where a quote stands: the title of a page that this episode retrieved, or the tool that said it."""
+    from agents.verify import grounded
+    from graphs.library import open_library
+
+    rows = state.get("searches") or []
+    library = open_library(context)
+    for name in dict.fromkeys(hit["chunk"] for row in rows for hit in row["hits"]):
+        chunk = library.chunk(name)
+        if grounded([quote], [f"{chunk.title}\n{chunk.text}"]):
+            return f"in {chunk.title}"
+    for row in rows:
+        if not row["hits"] and not row["error"] and grounded([quote], [row["extract"]]):
+            return f"in what {row['tool']} said"
+    return "in nothing that was retrieved"

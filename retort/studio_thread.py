@@ -1,0 +1,108 @@
+"""A trajectory of a run's ledgers as a thread of a running Studio server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from agents.context import Context
+from agents.errors import RetortError, StageError, need
+from agents.task import Task
+from graphs.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from .pipeline import Run
+
+
+class Episode(NamedTuple):
+    """A stored trajectory with what it was played with."""
+
+    played: Trajectory
+    task: Task | None
+    """None where the exam no longer has it."""
+    context: Context | None
+    """By today's config; None where its team can no longer be seated."""
+
+
+class Opened(NamedTuple):
+    """A trajectory as a thread of a server."""
+
+    graph: str
+    thread: str
+    assistant: str
+    """The assistant that plays on with the episode's context; the graph's name where there is none."""
+    steps: list[tuple[str, str]]
+    """Each checkpoint: the node that wrote it, and the one that is next."""
+
+
+def stored(folder: Path, key: str) -> Episode:
+    """The trajectory of a run whose key is, or starts with, `key`.
+
+    Raises:
+        StageError: none or several do; the message says which there are.
+    """
+    from distill.ledger import Ledger
+
+    from .config import load_config
+    from .pipeline import Run
+
+    run = Run(load_config(folder), folder)
+    known: list[str] = []
+    for name in ("ledger.sqlite", "scores/ledger.sqlite"):
+        if not (run.folder / name).exists():
+            continue
+        with Ledger(run.folder / name) as ledger:
+            keys = sorted(ledger.keys())
+            known += keys
+            found = [each for each in keys if each.startswith(key)]
+            played = ledger.get(key if key in keys else found[0]) if key in keys or len(found) == 1 else None
+        if played is not None:
+            exam = run.tasks() if (run.folder / "exam.jsonl").exists() else []
+            task = next((each for each in exam if each.id == played.task_id), None)
+            return Episode(played, task, context_of(run, played, collected="/" not in name))
+        if found:
+            raise StageError(f"{len(found)} trajectories start with {key!r}: {some(found)}; give more of the key")
+    if not known:
+        raise StageError(f"{run.folder} holds no trajectory yet: run the stage 'collect' first")
+    raise StageError(f"no trajectory of {run.folder} starts with {key!r}; there are {len(known)}: {some(known)}")
+
+
+def some(keys: list[str]) -> str:
+    """The first few keys."""
+    return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+
+
+def context_of(run: Run, played: Trajectory, *, collected: bool) -> Context | None:
+    """What an episode is played with by today's config; None where its team cannot be seated."""
+    try:
+        if collected and played.team == run.config.collect.team:
+            return run.collecting(played.mode)
+        return run.context(played.team, played.mode, "score", held_out=collected)
+    except StageError:
+        return None
+
+
+def open_thread(url: str, episode: Episode) -> Opened:
+    """Make a thread whose checkpoints are a trajectory's steps, and an assistant with the episode's context."""
+    from graphs.checkpoints import supersteps
+
+    sdk = need("langgraph_sdk", "studio")
+    played = episode.played
+    graph = "student" if played.team == "student" else "teacher"
+    steps = supersteps(played, episode.task)
+    about = {"trajectory": played.key, "task": played.task_id}
+    with sdk.get_sync_client(url=url, api_key=None) as client:
+        thread = client.threads.create(
+            graph_id=graph, metadata=about, supersteps=[{"updates": [each]} for each in steps]
+        )["thread_id"]
+        history = client.threads.get_history(thread, limit=len(steps) + 1)[::-1]
+        if len(history) != len(steps):  # the server reports a refused update as 201
+            raise RetortError(f"the server took {len(history)} of {len(steps)} steps of trajectory {played.key!r}")
+        assistant = graph
+        if episode.context is not None:
+            given = episode.context.model_dump(mode="json")
+            name = f"{played.team} as in {played.key}"
+            assistant = client.assistants.create(graph, context=given, metadata=about, name=name)["assistant_id"]
+    nodes = ["input", *(each["as_node"] for each in steps[1:])]
+    after = [", ".join(state["next"]) for state in history]
+    return Opened(graph, thread, assistant, list(zip(nodes, after, strict=True)))
