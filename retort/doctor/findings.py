@@ -1,0 +1,103 @@
+"""What the doctor found, one line each, and how it is printed.
+
+Standard library only: the check for a shadowing distribution has to speak where nothing else of the house imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["broken", "warning", "fine"]
+ORDER: tuple[Severity, ...] = ("broken", "warning", "fine")
+MOST_SEEN = 400
+"""Characters of one column at the most: what an endpoint says is quoted, never poured out."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    """Stable: scripts may look for it."""
+    severity: Severity
+    seen: str
+    """What was seen, in numbers where there are any."""
+    step: str = ""
+    """The next thing to do; a line for run.toml where that helps."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What probing one endpoint or model cost."""
+
+    calls: int = 0
+    prompt: int = 0
+    """Prompt tokens, as the endpoint reports them."""
+    completion: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: Account) -> Account:
+        return Account(
+            self.calls + other.calls,
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.usd + other.usd,
+        )
+
+    def __str__(self) -> str:
+        paid = f", {self.usd:.4f} USD" if self.usd else ""
+        return f"{self.calls} calls, {self.prompt:,} prompt and {self.completion:,} reply tokens{paid}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """The findings on one subject."""
+
+    title: str
+    findings: tuple[Finding, ...]
+    account: Account = Account()
+
+
+def line_of(text: str, most: int = MOST_SEEN) -> str:
+    """`text` as one bounded line with control characters shown, not obeyed: it may come from an endpoint."""
+    shown = "".join(c if c.isprintable() else " " if c in "\r\n\t" else repr(c)[1:-1] for c in text[: 4 * most])
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def without(text: str, secret: str) -> str:
+    """`text` without a key, however it was escaped on its way here."""
+    for form in sorted({secret, secret.strip(), repr(secret)[1:-1]}, key=len, reverse=True):
+        if len(form) > 4:  # "none" is what local servers get
+            text = text.replace(form, "[key]")
+    return text
+
+
+def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Broken ones first, otherwise in the order in which they were looked at."""
+    return tuple(sorted(findings, key=lambda each: ORDER.index(each.severity)))
+
+
+def status(sections: Sequence[Section]) -> int:
+    """Exit status: 1 where anything is broken."""
+    return int(any(each.severity == "broken" for section in sections for each in section.findings))
+
+
+def table(sections: Sequence[Section]) -> str:
+    """The findings as text, one line each under the title of its subject, and a last line that counts them."""
+    every = [each for section in sections for each in section.findings]
+    wide = max((len(each.name) for each in every), default=0)
+    lines: list[str] = []
+    for section in sections:
+        cost = f"  ({section.account})" if section.account.calls else ""
+        lines.append(f"{line_of(section.title, 160)}{cost}")
+        for each in sorted_findings(section.findings):
+            step = f"  -> {line_of(each.step)}" if each.step else ""
+            lines.append(f"  {each.severity:<8} {each.name:<{wide}}  {line_of(each.seen)}{step}")
+        lines.append("")
+    counts = {name: sum(each.severity == name for each in every) for name in ORDER}
+    spent = sum((section.account for section in sections), Account())
+    lines.append(", ".join(f"{count} {name}" for name, count in counts.items()) + f"; the doctor spent {spent}")
+    return "\n".join(lines)

@@ -1,0 +1,227 @@
+"""Looks at the machine: Python, extras, GPU, disk, memory, ports, and whether the rooms and the run folder are ours."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .findings import Finding
+from .rooms import rooms
+
+if TYPE_CHECKING:
+    from ..config import RunConfig
+
+EXTRAS = {
+    "openai": ("langchain_openai", "aiohttp"),
+    "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
+    "studio": ("langgraph_cli", "langgraph_api"),
+    "mcp": ("langchain_mcp_adapters", "mcp"),
+    "report": ("jinja2", "matplotlib", "scipy"),
+    "vllm": ("vllm",),
+    "qlora": ("bitsandbytes",),
+}
+"""Extra -> modules that it brings."""
+LEAST_DISK = 5e9
+"""Bytes: a merged model of 1B parameters and its checkpoints."""
+LEAST_MEMORY = 2e9
+STUDIO_PORT = 2024
+"""The port of `langgraph dev`."""
+
+
+def machine(config: RunConfig, folder: Path) -> list[Finding]:
+    """The findings on this machine, for a config and the run folder that it will write."""
+    return [
+        python(),
+        *extras(config),
+        gpu(),
+        disk(folder),
+        memory(),
+        *ports(),
+        *rooms(),
+        writable(folder),
+    ]
+
+
+def python() -> Finding:
+    """The running Python; an older one than 3.11 does not come as far as this."""
+    seen = f"{platform.python_version()} in {sys.prefix}"
+    return Finding("python", "fine", seen)
+
+
+def wanted(config: RunConfig) -> dict[str, str]:
+    """Extra -> what of the config needs it."""
+    found: dict[str, str] = {}
+    for name, team in config.teams.items():
+        for role, seat in team.named(name).seats().items():
+            provider, _, rest = seat.model.partition(":")
+            if provider == "openai" or (provider == "vllm" and "@" in rest):
+                found.setdefault("openai", f"{name}.{role}")
+            elif provider == "vllm":
+                found.setdefault("openai", f"{name}.{role}")
+                if not os.environ.get("RETORT_VLLM_PYTHON"):
+                    found.setdefault("vllm", f"{name}.{role}")
+            elif provider == "hf":
+                found.setdefault("train", f"{name}.{role}")
+    if config.student.stages:
+        found.setdefault("train", "student.stages")
+        if config.sft.method == "qlora" and "sft" in config.student.stages:
+            found["qlora"] = 'sft.method = "qlora"'
+    if config.board.mcp:
+        found["mcp"] = "board.mcp"
+    return found
+
+
+def extras(config: RunConfig) -> list[Finding]:
+    """One finding for each extra: broken where the config needs what is not there."""
+    needed = wanted(config)
+    found = []
+    for extra, modules in EXTRAS.items():
+        missing = [each for each in modules if importlib.util.find_spec(each) is None]
+        if not missing:
+            found.append(Finding(f"extra {extra}", "fine", "installed"))
+            continue
+        install = f"pip install 'retort[{extra}]'"
+        seen = f"{', '.join(missing)} not installed"
+        if extra in needed:
+            found.append(Finding(f"extra {extra}", "broken", f"{seen}, and {needed[extra]} needs it", install))
+        else:
+            found.append(Finding(f"extra {extra}", "fine", f"{seen}; this config does not need it", install))
+    return found
+
+
+def gpu() -> Finding:
+    """The GPUs, by nvidia-smi where there is one; torch is imported only where it alone can tell."""
+    smi = shutil.which("nvidia-smi")
+    if smi is not None:
+        query = [smi, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+        try:
+            done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return Finding("gpu", "warning", f"nvidia-smi does not answer ({type(error).__name__})", "try nvidia-smi")
+        rows = [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines() if line.count(",") == 2]
+        if done.returncode != 0 or not rows:
+            said = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
+            return Finding("gpu", "warning", f"nvidia-smi finds none: {said}", "try nvidia-smi")
+        seen = "; ".join(f"{name}, {total} MiB, {free} free" for name, total, free in rows)
+        torch = _version("torch")
+        if torch is not None and torch.endswith("+cpu"):
+            return Finding(
+                "gpu", "warning", f"{seen}, but torch {torch} cannot use it", "install a CUDA build of torch"
+            )
+        return Finding("gpu", "fine", seen)
+    if sys.platform == "darwin" or Path("/dev/kfd").exists():
+        return _by_torch()
+    return Finding("gpu", "fine", "none; small students train on the CPU")
+
+
+def _by_torch() -> Finding:
+    """Apple's and AMD's have no nvidia-smi."""
+    if importlib.util.find_spec("torch") is None:
+        return Finding("gpu", "fine", "not asked: torch is not installed")
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("gpu", "fine", f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}, by torch")
+    if torch.backends.mps.is_available():
+        return Finding("gpu", "fine", "Apple's (mps), by torch")
+    return Finding("gpu", "fine", f"none that torch {torch.__version__} can use")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists."""
+    folder = folder.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def disk(folder: Path) -> Finding:
+    """Space where the run is written."""
+    place = nearest(folder)
+    free = shutil.disk_usage(place).free
+    seen = f"{free / 1e9:.1f} GB free under {place}"
+    if free < LEAST_DISK:
+        return Finding("disk", "warning", seen, "free some, or give another --run: checkpoints of a student take GBs")
+    return Finding("disk", "fine", seen)
+
+
+def memory() -> Finding:
+    """Memory and cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    total = _memory_bytes()
+    if total is None:
+        return Finding("memory", "fine", f"{cores} cores; memory unknown on this system")
+    seen = f"{total / 1e9:.1f} GB, {cores} cores"
+    if total < LEAST_MEMORY:
+        return Finding("memory", "warning", seen, "training the tiny base takes 1 GB, a larger one more")
+    return Finding("memory", "fine", seen)
+
+
+def _memory_bytes() -> float | None:
+    """Bytes of memory, a container's own limit where that is smaller."""
+    try:
+        total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return None
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            total = min(total, float(Path(limit).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return total
+
+
+def ports() -> list[Finding]:
+    """Whether this process may listen on loopback, and whether Studio's port is free."""
+    try:
+        _bind(0)
+    except OSError as error:
+        seen = f"no socket can listen on 127.0.0.1 ({error})"
+        return [Finding("loopback", "broken", seen, "vLLM seats and Studio need it: is this a sandbox?")]
+    found = [Finding("loopback", "fine", "sockets can listen on 127.0.0.1")]
+    try:
+        _bind(STUDIO_PORT)
+    except OSError:
+        seen = f"port {STUDIO_PORT}, which `langgraph dev` takes, is in use"
+        return [
+            *found,
+            Finding(
+                "studio_port", "warning", seen, "`retort studio` takes another port then; `langgraph dev` wants --port"
+            ),
+        ]
+    return [*found, Finding("studio_port", "fine", f"port {STUDIO_PORT} is free for Studio")]
+
+
+def _bind(port: int) -> None:
+    with socket.socket() as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just closed counts as free
+        probe.bind(("127.0.0.1", port))
+
+
+def writable(folder: Path) -> Finding:
+    """Whether the run folder can be made and written; nothing is left behind."""
+    place = nearest(folder)
+    try:
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(b"x")
+            probe.flush()
+    except OSError as error:
+        return Finding("run_folder", "broken", f"{place} cannot be written ({error.strerror})", "give another --run")
+    return Finding("run_folder", "fine", f"{folder} can be written")
