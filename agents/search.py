@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from langchain_core.messages import HumanMessage, SystemMessage
 
@@ -78,6 +79,12 @@ async def copied_lines(context: Context, query: str, passage: Chunk) -> tuple[st
     return "\n".join(line for line in lines if line and fold(line) in whole), [row]
 
 
+@lru_cache(maxsize=65_536)
+def line_words(line: str) -> tuple[str, ...]:
+    """`words` of a line; the same pages are found again and again."""
+    return tuple(words(line))
+
+
 def nearest_lines(query: str, passage: Chunk, count: int) -> str:
     """The `count` lines of a passage that share most with the query, its first line always among them, in their order.
 
@@ -87,7 +94,7 @@ def nearest_lines(query: str, passage: Chunk, count: int) -> str:
     lines = [line.strip() for line in passage.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         return ""
-    held = [words(line) for line in lines]
+    held = [line_words(line) for line in lines]
     frequency = Counter(word for line in held for word in set(line))
     found = set(words(passage.title))
     asked = set(words(query)) - found or set(words(query))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.errors import ProviderError
 from agents.seats.meter import Meter, metered
+from agents.seats.turns import in_turns, my_turn
 from agents.task import Task
 from graphs.episode import Paused, Table, play
 
@@ -119,7 +120,8 @@ async def share(
                 continue
             running += 1
             try:
-                await sample(queue.popleft())
+                with in_turns():
+                    await sample(queue.popleft())
             finally:
                 running -= 1
 
@@ -134,6 +136,7 @@ async def share(
                 return
             if key in accepted:
                 continue
+            await my_turn()
             try:
                 trajectory = await play(job.task, table, sample=number, begun=ledger.unfinished(key))
             except ProviderError as error:

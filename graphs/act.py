@@ -23,7 +23,7 @@ from agents.tools.kit import use
 from agents.tools.schemas import ARGUMENT
 
 from .library import library_of
-from .search import graph as search_graph
+from .search import find
 
 
 async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ async def one(
     spent: list[Spent] = []
     if fault in (None, "truncated", "stale"):
         if name == "search":
-            found = await search_graph.ainvoke({"query": row["query"]}, context=context)
+            found = await find(context, row["query"])
             hits, spent = found["hits"], list(found.get("spent") or [])
             row |= {"rewritten": found["rewritten"], "extract": found["extract"]}
         else:

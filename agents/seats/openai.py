@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from ..context import Seat
 from ..errors import ProviderError, SeatError, need
 from ..transport.aside import set_aside
+from .turns import my_turn, turn_over
 
 need("langchain_openai", "openai")
 need("aiohttp", "openai")
@@ -125,11 +126,31 @@ class ReasoningChatOpenAI(ChatOpenAI):
         key = self.openai_api_key
         return key.get_secret_value() if key is not None and hasattr(key, "get_secret_value") else ""
 
-    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        payload = self._get_request_payload(messages, stop=stop, **kwargs)
         try:
-            return await super()._agenerate(messages, *args, **kwargs)
+            if self._use_responses_api(payload):
+                return await super()._agenerate(messages, stop, run_manager, **kwargs)
+            return self._create_chat_result(await self._posted(payload))
         except (openai.APIError, *NO_COMPLETION) as error:
             return self._failed(error)
+
+    async def _posted(self, payload: dict[str, Any]) -> object:
+        """The answer to a request as plain JSON.
+
+        `chat.completions.create` walks every message by its type hints and makes objects of the answer, and LangChain
+        reads that in a thread: together a quarter of an episode's CPU (benchmarks/README.md), and none of it is used.
+        """
+        options = {key: payload[key] for key in ("extra_headers", "extra_query", "timeout") if key in payload}
+        body = {key: value for key, value in payload.items() if key not in ("extra_body", *options)}
+        return await self.root_async_client.post(
+            "/chat/completions",
+            cast_to=object,
+            body={**body, **(payload.get("extra_body") or {})},
+            options=openai_options(**options),
+        )
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         try:
@@ -182,23 +203,29 @@ class ReasoningChatOpenAI(ChatOpenAI):
                     sent["reasoning_content"] = message.additional_kwargs["reasoning_content"]
                 if sent.get("content") is None:
                     sent["content"] = ""
-        return untransformed(payload)
+        return payload
 
 
-def untransformed(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload with messages and tools where the client sends them as they are.
-
-    It walks every message by its type hints otherwise, to rename keys that chat completions do not have: a sixth of an
-    episode's CPU (benchmarks/README.md).
-    """
-    body = {key: payload[key] for key in ("messages", "tools") if key in payload}
-    rest = {key: value for key, value in payload.items() if key not in body}
-    return {**rest, "messages": [], "extra_body": {**body, **(payload.get("extra_body") or {})}}
+def openai_options(**options: Any) -> Any:
+    """The client's request options under the names that its own methods give them."""
+    names = {"extra_headers": "headers", "extra_query": "params", "timeout": "timeout"}
+    return {names[key]: value for key, value in options.items()}
 
 
 def openai_limits(connections: int) -> Any:
     """Room for so many connections, kept open between calls."""
     return type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=connections, max_keepalive_connections=connections)
+
+
+class TurnTaking(openai.DefaultAioHttpClient):
+    """The client's aiohttp transport; what comes of a reply waits for its turn (turns.py)."""
+
+    async def send(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request; the answer is handed on when it is this episode's turn."""
+        turn_over()
+        response = await super().send(*args, **kwargs)
+        await my_turn()
+        return response
 
 
 def open_openai(model: str, url: str | None, seat: Seat) -> ReasoningChatOpenAI:
@@ -222,7 +249,7 @@ def open_openai(model: str, url: str | None, seat: Seat) -> ReasoningChatOpenAI:
         max_retries=0,
         # Of its own, not langchain-openai's process-wide one: that keeps connections of event loops long closed. Over
         # aiohttp, since the default transport costs 33 ms of CPU a call with 256 in flight (benchmarks/collect.py).
-        http_async_client=openai.DefaultAioHttpClient(
+        http_async_client=TurnTaking(
             timeout=seat.timeout, limits=openai_limits(seat.concurrency), follow_redirects=True
         ),
     )
