@@ -8,7 +8,8 @@ stops instead of failing once a task; when the budget is used up, it pauses in t
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,7 +45,7 @@ class Collected(BaseModel):
     """Of the played ones."""
     stops: dict[str, int] = Field(default_factory=dict)
     labels: dict[str, int] = Field(default_factory=dict)
-    """Labels of the played ones (graphs/labels.py)."""
+    """Labels of all that is recorded of what was asked for, and of failures (graphs/labels.py)."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Provider failures by kind; these episodes are still to be played."""
     faults: dict[str, int] = Field(default_factory=dict)
@@ -130,6 +131,7 @@ async def collect(
     budget: Budget | None = None,
     workers: int = 1,
     title: str = "collect",
+    told: Callable[[Collected], None] | None = None,
 ) -> Collected:
     """Play every task `samples` times, or until `enough` of its episodes are accepted, unless the ledger has it.
 
@@ -137,6 +139,7 @@ async def collect(
         concurrency: episodes in flight.
         budget: what all starts of this ledger's run may spend.
         workers: processes that share the work.
+        told: gets the summary, of a run that is stopped too.
 
     Raises:
         ProviderError: the endpoint is plainly down; what was finished is in the ledger.
@@ -172,6 +175,7 @@ async def collect(
                 tally = await share(missing, table, ledger, meter, order, shown, concurrency=concurrency)
         finally:
             ledger.settle(Meter(), time.monotonic() - begun)
+    wanted, recorded = set(keys), {**ledger.failures(), **ledger.labels()}
     done = Collected(
         wanted=len(keys),
         known=there,
@@ -179,13 +183,15 @@ async def collect(
         spared=tally.spared,
         accepted=tally.accepted,
         stops=dict(tally.stops),
-        labels=dict(tally.labels),
+        labels=dict(Counter(label for key, label in recorded.items() if key in wanted).most_common()),
         failures=dict(tally.failures),
         faults=ledger.faults(),
         accounts=ledger.accounts(),
         lowest_in_flight=tally.lowest,
         seconds=round(ledger.seconds(), 1),
     )
+    if told is not None:
+        told(done)
     stopped(done, tally, title)
     return done
 

@@ -81,6 +81,10 @@ class Ledger:
         """Key of each recorded episode -> whether its verdict accepted it."""
         return {key: bool(yes) for key, yes in self._db.execute("SELECT key, accepted FROM trajectories")}
 
+    def labels(self) -> dict[str, str]:
+        """Key of each recorded episode -> its label."""
+        return dict(self._db.execute("SELECT key, json_extract(json, '$.label') FROM trajectories"))
+
     def add(self, trajectory: Trajectory, meter: Meter | None = None) -> bool:
         """Record an episode; False where its key was there already (the first record stays).
 

@@ -57,7 +57,6 @@ class Tally(BaseModel):
     spared: int = 0
     """Episodes not needed, since enough of their tasks were accepted."""
     stops: Counter[str] = Field(default_factory=Counter)
-    labels: Counter[str] = Field(default_factory=Counter)
     failures: Counter[str] = Field(default_factory=Counter)
     """Kinds of provider failure of the episodes that are still to be played."""
     in_a_row: int = 0
@@ -77,7 +76,6 @@ class Tally(BaseModel):
             accepted=self.accepted + other.accepted,
             spared=self.spared + other.spared,
             stops=self.stops + other.stops,
-            labels=self.labels + other.labels,
             failures=self.failures + other.failures,
             down=self.down or other.down,
             down_kind=self.down_kind if self.down else other.down_kind,
@@ -154,7 +152,6 @@ async def share(
             tally.played += 1
             tally.accepted += trajectory.verdict.accepted
             tally.stops[trajectory.stop] += 1
-            tally.labels[trajectory.label] += 1
             signals.tell(1, int(trajectory.verdict.accepted), 0)
 
     def failed(job: Job, key: str, error: ProviderError) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from agents.context import Context, Mode
 from agents.errors import StageError
 
-from .show import WIDTH, printable, wrapped
+from .show import WIDTH, printable, turn_lines
 
 
 def ask(
@@ -91,23 +90,6 @@ def said(node: str, update: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         # A malformed turn that `repair` rewrites has been shown when it came.
         if row["role"] != "system" and not (node == "repair" and row["role"] == "assistant"):
             yield row
-
-
-def turn_lines(message: Mapping[str, Any]) -> list[str]:
-    """One message of a trajectory for the terminal: who, the hidden thought, the words, the calls."""
-    who = message["role"] if message["role"] != "tool" else f"tool {message.get('name') or ''}".strip()
-    lines = [f"{printable(who)}:"]
-    thought = message.get("reasoning_content")
-    if thought:
-        lines += [f"    ({row})" for row in wrapped(printable(str(thought)))]
-    lines += [f"    {row}" for row in wrapped(printable(str(message["content"])))]
-    for call in message.get("tool_calls") or ():
-        function = call["function"]
-        asked = f"{function['name']}({json.dumps(function['arguments'], ensure_ascii=False)})"
-        lines += [f"    -> {row}" for row in wrapped(printable(asked))]
-    if message.get("malformed"):
-        lines += [f"    !! {row}" for row in wrapped(printable(str(message["malformed"])))]
-    return lines
 
 
 def ending(state: Mapping[str, Any], context: Context, seconds: float) -> str:

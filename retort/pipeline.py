@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
 from .stages import STAGES, mark, stages_of, states, unmark
 
 if TYPE_CHECKING:
+    from distill.collect import Collected
     from distill.leaks import LeakReport
     from finetune.settings import TrainingResult
 
@@ -139,7 +141,7 @@ def collect(run: Run) -> str:
 
     options = run.config.collect
     tasks = run.tasks("train")[: options.tasks]
-    said, modes = [], {}
+    said = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         for mode in options.modes:
             table = Table.lay(run.collecting(mode))
@@ -151,11 +153,10 @@ def collect(run: Run) -> str:
                 title=f"collect {mode}",
                 enough=options.enough,
                 budget=run.config.budget,
+                told=partial(summarise, run, mode),
                 **how,
             )
             done = now(playing)
-            modes[mode] = done.model_dump(mode="json")
-            write_json(run.folder / "collect.json", modes)
             if done.failures:
                 raise StageError(
                     f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint "
@@ -163,6 +164,13 @@ def collect(run: Run) -> str:
                 )
             said.append(f"{mode}: {done.said()}")
     return "; ".join(said)
+
+
+def summarise(run: Run, mode: str, done: Collected) -> None:
+    """Write what collecting in one mode has done and cost into collect.json."""
+    path = run.folder / "collect.json"
+    modes = read_json(path, "collect") if path.exists() else {}
+    write_json(path, {**modes, mode: done.model_dump(mode="json")})
 
 
 def dataset(run: Run) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from agents.errors import StageError
 from agents.files import read_json
@@ -53,21 +54,43 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def turn_lines(message: Mapping[str, Any]) -> list[str]:
+    """One message of a trajectory for the terminal: who, the hidden thought, the words, the calls."""
+    who = message["role"] if message["role"] != "tool" else f"tool {message.get('name') or ''}".strip()
+    lines = [f"{printable(who)}:"]
+    thought = message.get("reasoning_content")
+    if thought:
+        lines += [f"    ({row})" for row in wrapped(printable(str(thought)))]
+    lines += [f"    {row}" for row in wrapped(printable(str(message["content"])))]
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        asked = f"{function['name']}({json.dumps(function['arguments'], ensure_ascii=False)})"
+        lines += [f"    -> {row}" for row in wrapped(printable(asked))]
+    if message.get("malformed"):
+        lines += [f"    !! {row}" for row in wrapped(printable(str(message["malformed"])))]
+    return lines
+
+
 def episode_text(trajectory: Trajectory) -> str:
     """One episode, turn by turn."""
     t = trajectory
     verdict = "accepted" if t.verdict.accepted else "not accepted: " + (", ".join(t.verdict.reasons) or t.stop)
-    lines = [f"{t.key}  task {t.task_id}  team {t.team}  {t.mode}  stop {t.stop}  {verdict}", "-" * WIDTH]
+    label = f"  label {t.label}" if t.label else ""
+    lines = [f"{t.key}  task {t.task_id}  team {t.team}  {t.mode}  stop {t.stop}{label}  {verdict}", "-" * WIDTH]
     for message in t.messages:
-        who = message["role"] if message["role"] != "tool" else f"tool {message.get('name') or ''}".strip()
-        lines.append(f"{who}:")
-        lines += [f"    {row}" for row in wrapped(printable(str(message["content"])))]
-        for call in message.get("tool_calls") or ():
-            function = call["function"]
-            said = f"{function['name']}({json.dumps(function['arguments'], ensure_ascii=False)})"
-            lines += [f"    -> {row}" for row in wrapped(printable(said))]
-    usage = t.usage
+        lines += turn_lines(message)
     lines.append("-" * WIDTH)
+    lines += [f"fault   {row.fault} put into {row.tool}({printable(row.query)!r})" for row in t.searches if row.fault]
+    if t.mended:
+        lines.append("mended  " + ", ".join(f"{name} {times}" for name, times in t.mended.items()))
+    if t.verdict.judge:
+        lines.append(f"judge   {printable(json.dumps(t.verdict.judge, ensure_ascii=False))}")
+    if t.agreement is not None:
+        lines.append(f"agrees  with {t.agreement:.0%} of its task's samples")
+    usage = t.usage
+    for role, cost in usage.roles.items():
+        usd = f", {cost.usd:.4f} USD" if cost.usd else ""
+        lines.append(f"{role:<8}{cost.calls} calls, {cost.prompt} + {cost.completion} tokens{usd}")
     lines.append(
         f"answer {t.answer!r} = option {t.choice!r}; {len(t.searches)} searches, {usage.calls} calls, "
         f"{usage.prompt} + {usage.completion} tokens, {usage.seconds:.2f} s"

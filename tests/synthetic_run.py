@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.files import write_json, write_jsonl, write_text
+from agents.seats.meter import Account
 from agents.task import LEVELS, Hop, Task
+from distill.collect import Collected
 from evals.rows import ArmSpec
 from graphs.trajectory import Hit, Search, Trajectory, Usage, Verdict
 
@@ -154,6 +156,9 @@ def write_run(run: Path, test: int = 30) -> Path:
         "numbers": {"overlap": 0.0},
     }
     write_json(run / "leaks.json", [leak])
+    done = Collected(wanted=12, known=0, played=12, accepted=10, faults={"rate": 7}, labels={"recovered": 4, "<b>": 1})
+    account = Account(calls=31, prompt=15_500, completion=900, cached=400, usd=0.27, seconds=62)
+    write_json(run / "collect.json", {"react": done.model_copy(update={"accounts": {"reason": account}}).model_dump()})
     write_json(
         run / "dataset.json", {"ledger": 12, "kept": 10, "dropped": 2, "reasons": {"wrong": 2}, "cpt_chunks": 40}
     )

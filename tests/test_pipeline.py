@@ -229,7 +229,15 @@ def test_a_refused_endpoint_leaves_nothing_half_written(tmp_path: Path, capsys: 
     said = capsys.readouterr().err
     assert "127.0.0.1:9" in said
     assert "again to continue" in said
-    assert made(root) == ["exam.json", "exam.jsonl", "facts.jsonl", "held_out.json", "ledger.sqlite", "library"]
+    assert made(root) == [
+        "collect.json",
+        "exam.json",
+        "exam.jsonl",
+        "facts.jsonl",
+        "held_out.json",
+        "ledger.sqlite",
+        "library",
+    ]
     with Ledger(root / "run" / "ledger.sqlite") as ledger:
         assert len(ledger) == 0
 

@@ -102,9 +102,10 @@ def test_what_the_page_says(whole: tuple[Path, Leaderboard], page: Page) -> None
     assert "Student answers 90.0 % of 30 held-out questions right" in text
     assert "scripted demonstrator, no LLM" in text
     assert "12 episodes in the ledger = 10 kept + 2 dropped." in text
+    assert "recovered 4 &lt;b&gt; 1" in text.replace("<b>", "&lt;b&gt;") and "rate 7" in text and "15,500" in text
     assert "FAILED" in text and "no held-out entity in training text" in text
     assert "limit:steps" in text and "no_answer" in text and "12 training tasks" in text
-    assert page.count("h1") == 1 and page.count("h2") == 11
+    assert page.count("h1") == 1 and page.count("h2") == 12
     pictures = [attrs for tag, attrs in page.elements if tag == "svg"]
     assert len(pictures) == 2 and all(attrs["role"] == "img" and attrs["aria-label"] for attrs in pictures)
 

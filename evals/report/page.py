@@ -106,6 +106,7 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
         proofs=proofs,
         failed=sum(not each.passed for each in proofs),
         composition=material.composition([*train, *held_out]),
+        collected=material.optional(run, "collect.json", "collect"),
         dataset=material.optional(run, "dataset.json", "dataset"),
         stages=material.optional(run, "stages.json", "index"),
         failures=failures(board),
