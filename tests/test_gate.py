@@ -9,6 +9,7 @@ import pytest
 
 from agents.seats.gate import Gate
 from agents.seats.meter import Budget, Meter, OwnPurse, current_meter, metered
+from agents.seats.turns import AT_ONCE, TURN_SECONDS, Turnstile
 from agents.state import Spent
 
 
@@ -122,3 +123,33 @@ async def test_tasks_started_within_find_the_meter() -> None:
     with metered(meter):
         assert await asyncio.create_task(look()) is meter
     assert await asyncio.create_task(look()) is None
+
+
+async def test_replies_take_turns_and_a_turn_that_waits_ends() -> None:
+    """One more slot than turns: it goes on when another sends its next request, or when a turn has run out."""
+    stile = Turnstile()
+    slots = [object() for _ in range(AT_ONCE + 2)]
+    for slot in slots[:AT_ONCE]:
+        await asyncio.wait_for(stile.take(slot), 1)
+    waiting = [asyncio.create_task(stile.take(slot)) for slot in slots[AT_ONCE:]]
+    await asyncio.sleep(0.01)
+    assert not any(task.done() for task in waiting)
+    stile.give(slots[0])
+    await asyncio.wait_for(waiting[0], 1)
+    assert not waiting[1].done()
+    begun = time.monotonic()
+    await asyncio.wait_for(waiting[1], 2)
+    assert TURN_SECONDS * 0.5 < time.monotonic() - begun < 1.0, "nobody waits for one who waits for something else"
+
+
+async def test_a_cancelled_slot_holds_nobody_up() -> None:
+    stile = Turnstile()
+    for _ in range(AT_ONCE):
+        await stile.take(object())
+    gone, last = object(), object()
+    cancelled = asyncio.create_task(stile.take(gone))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    await asyncio.wait_for(stile.take(last), 2)
