@@ -7,9 +7,11 @@ stops instead of failing once a task; when the budget is used up, it pauses in t
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +27,7 @@ from graphs.episode import Table
 
 from .crew import crew, run_loop
 from .ledger import Ledger
-from .share import Order, Tally, share
+from .share import SETTLE_SECONDS, Order, Tally, share
 
 
 class Collected(BaseModel):
@@ -160,9 +162,10 @@ async def collect(
     keys = [table.key(task, sample) for task in tasks for sample in range(samples)]
     there = sum(key in known for key in keys)
     missing = [task for task in tasks if any(table.key(task, n) not in known for n in range(samples))]
-    begun, before = time.monotonic(), ledger.seconds()
+    before = ledger.seconds()
     with tqdm(total=len(keys), initial=there, desc=title, unit="ep", disable=None) as bar:
         shown = _Bar(bar)
+        clock = asyncio.create_task(ticking(ledger))
         try:
             if workers > 1 and len(missing) > 1:
                 tally = await crew(
@@ -174,7 +177,9 @@ async def collect(
                 meter = Meter(budget, purse, before)
                 tally = await share(missing, table, ledger, meter, order, shown, concurrency=concurrency)
         finally:
-            ledger.settle(Meter(), time.monotonic() - begun)
+            clock.cancel()
+            with suppress(asyncio.CancelledError):
+                await clock
     wanted, recorded = set(keys), {**ledger.failures(), **ledger.labels()}
     done = Collected(
         wanted=len(keys),
@@ -194,6 +199,18 @@ async def collect(
         told(done)
     stopped(done, tally, title)
     return done
+
+
+async def ticking(ledger: Ledger) -> None:
+    """Write wall time down every few seconds, and what is left of it at the end: a kill costs the budget no more."""
+    last = time.monotonic()
+    try:
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            ledger.settle(Meter(), time.monotonic() - last)
+            last = time.monotonic()
+    finally:
+        ledger.settle(Meter(), time.monotonic() - last)
 
 
 def stopped(done: Collected, tally: Tally, title: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,7 +20,7 @@ from .ledger import Ledger
 HOPELESS = frozenset({"auth", "request", "quota"})
 """Kinds of provider failure that no repetition mends."""
 SETTLE_SECONDS = 5.0
-"""Accounts and wall time are written down at least so often: what a kill may cost them."""
+"""Accounts are written down at least so often: what a kill may cost them."""
 
 
 class Order(BaseModel):
@@ -84,14 +84,6 @@ class Tally(BaseModel):
         )
 
 
-class Job(NamedTuple):
-    """A task in the queue."""
-
-    task: Task
-    again: bool
-    """Whether an episode of it has failed at its endpoint in this run."""
-
-
 async def share(
     tasks: Sequence[Task],
     table: Table,
@@ -105,26 +97,20 @@ async def share(
     """Play what the ledger lacks of `tasks`; an episode that fails at its endpoint is tried once more at the end."""
     accepted = ledger.accepted()
     tally = Tally()
-    queue = deque(Job(task, again=False) for task in tasks)
-    running = 0
+    later: list[Task] = []
 
-    async def work() -> None:
-        nonlocal running
-        while not (tally.down or tally.paused or signals.stopping()):
-            if not queue:
-                if not running:
-                    return
-                await asyncio.sleep(0.05)  # one of those still playing may come back to the queue
-                continue
-            running += 1
-            try:
+    async def whole_round(queue: deque[Task], again: bool) -> None:
+        async def work() -> None:
+            while queue and not (tally.down or tally.paused or signals.stopping()):
                 with in_turns():
-                    await sample(queue.popleft())
-            finally:
-                running -= 1
+                    await sample(queue.popleft(), again)
 
-    async def sample(job: Job) -> None:
-        keys = [table.key(job.task, number) for number in range(order.samples)]
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(queue))):
+                group.create_task(work())
+
+    async def sample(task: Task, again: bool) -> None:
+        keys = [table.key(task, number) for number in range(order.samples)]
         for number, key in enumerate(keys):
             good = sum(accepted.get(each, False) for each in keys)
             if order.enough is not None and good >= order.enough:
@@ -136,9 +122,9 @@ async def share(
                 continue
             await my_turn()
             try:
-                trajectory = await play(job.task, table, sample=number, begun=ledger.unfinished(key))
+                trajectory = await play(task, table, sample=number, begun=ledger.unfinished(key))
             except ProviderError as error:
-                failed(job, key, error)
+                failed(task, key, error, again)
                 return
             except Paused as pause:
                 if pause.state is not None:
@@ -154,16 +140,16 @@ async def share(
             tally.stops[trajectory.stop] += 1
             signals.tell(1, int(trajectory.verdict.accepted), 0)
 
-    def failed(job: Job, key: str, error: ProviderError) -> None:
-        ledger.failed(key, job.task, table.context.team.name, error)
+    def failed(task: Task, key: str, error: ProviderError, again: bool) -> None:
+        ledger.failed(key, task, table.context.team.name, error)
         tally.in_a_row += 1
         if error.kind in HOPELESS or tally.in_a_row >= max(4, concurrency):
             tally.down, tally.down_kind = str(error), error.kind
             signals.stop()
-        if job.again or tally.down:
+        if again or tally.down:
             tally.failures[error.kind] += 1
         else:
-            queue.append(Job(job.task, again=True))
+            later.append(task)
 
     async def settle() -> None:
         while True:
@@ -173,9 +159,8 @@ async def share(
     settling = asyncio.create_task(settle())
     try:
         with metered(meter):
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(concurrency, len(tasks))):
-                    group.create_task(work())
+            await whole_round(deque(tasks), again=False)
+            await whole_round(deque(later), again=True)
     except ExceptionGroup as errors:  # one worker's error ended the others; it alone is the news
         raise errors.exceptions[0] from None
     finally:

@@ -13,11 +13,12 @@ from typing import Any, TypedDict, cast
 from langchain_core.messages import AnyMessage, convert_to_messages
 
 from agents.answers import LETTERS, match_option
+from agents.seats.meter import Account
 from agents.state import Spent
 from agents.task import Task
 
 from .react import closing
-from .trajectory import RoleUsage, Search, Trajectory, Verdict
+from .trajectory import Search, Trajectory, Verdict
 
 BY_REASON = ("loop", "limit:context", "refused")
 """Stops that the reason node gives together with the agent's last message."""
@@ -183,7 +184,7 @@ def spread(steps: list[Superstep], trajectory: Trajectory) -> None:
     usage = trajectory.usage
     roles = usage.roles
     if not roles and usage.calls:  # records of version 0.1.0 have no roles
-        roles = {"reason": RoleUsage(calls=usage.calls, prompt=usage.prompt, completion=usage.completion)}
+        roles = {"reason": Account(calls=usage.calls, prompt=usage.prompt, completion=usage.completion)}
     turns = [each for each in steps if each["as_node"] == "reason"]
     for role, cost in roles.items():
         places = [each for each in steps if each["as_node"] == ROLES.get(role, "reason")] or turns
@@ -195,7 +196,7 @@ def spread(steps: list[Superstep], trajectory: Trajectory) -> None:
         turns[0]["values"]["mended"] = mended
 
 
-def shared(role: str, cost: RoleUsage) -> list[Spent]:
+def shared(role: str, cost: Account) -> list[Spent]:
     """One row a call, each with its share of what the role cost."""
 
     def part(total: int, number: int) -> int:

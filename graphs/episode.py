@@ -25,6 +25,7 @@ from langchain_core.messages import (
 from langgraph.errors import GraphRecursionError
 
 from agents.context import Context
+from agents.seats.meter import Account
 from agents.state import Episode, Spent
 from agents.task import Task
 from agents.tools import offered
@@ -32,7 +33,7 @@ from agents.tools import offered
 from .board import board_hash, episode_key, team_identity
 from .labels import label_of
 from .react import graph
-from .trajectory import RoleUsage, Search, Trajectory, Usage, Verdict
+from .trajectory import Search, Trajectory, Usage, Verdict
 
 
 @dataclass(frozen=True)
@@ -136,17 +137,9 @@ def record(state: Mapping[str, Any], task: Task, table: Table, *, sample: int, s
 
 def usage_of(rows: Sequence[Spent], *, calls: int, seconds: float) -> Usage:
     """What an episode cost, by role and in all."""
-    roles: dict[str, RoleUsage] = {}
+    roles: dict[str, Account] = {}
     for row in rows:
-        held = roles.get(row["role"], RoleUsage())
-        roles[row["role"]] = RoleUsage(
-            calls=held.calls + 1,
-            prompt=held.prompt + row["prompt"],
-            completion=held.completion + row["completion"],
-            cached=held.cached + row["cached"],
-            usd=held.usd + row["usd"],
-            seconds=round(held.seconds + row["seconds"], 4),
-        )
+        roles[row["role"]] = roles.get(row["role"], Account()).plus(row)
     return Usage(
         prompt=sum(each.prompt for each in roles.values()),
         completion=sum(each.completion for each in roles.values()),

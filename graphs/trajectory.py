@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.seats.meter import Account
+
 VERSION: Literal[1] = 1
 
 
@@ -62,20 +64,6 @@ class Verdict(BaseModel):
     """Names of the checks that failed: no_answer, ambiguous, no_quote, ungrounded, wrong, judge."""
 
 
-class RoleUsage(BaseModel):
-    """What one role of the team cost in an episode."""
-
-    model_config = ConfigDict(frozen=True)
-
-    calls: int = 0
-    prompt: int = 0
-    completion: int = 0
-    cached: int = 0
-    usd: float = 0.0
-    seconds: float = 0.0
-    """In calls that succeeded."""
-
-
 class Usage(BaseModel):
     """What an episode cost."""
 
@@ -87,7 +75,7 @@ class Usage(BaseModel):
     """Of these, tokens that the endpoint had cached."""
     usd: float = 0.0
     """By the prices of the config."""
-    roles: dict[str, RoleUsage] = Field(default_factory=dict)
+    roles: dict[str, Account] = Field(default_factory=dict)
     """The same by role."""
     completion: int = 0
     """Generated tokens over all model calls."""

@@ -13,11 +13,12 @@ from langgraph.graph.message import add_messages
 from langgraph.types import StateUpdate
 
 from agents.context import Context
+from agents.seats.meter import Account
 from agents.task import Task
 from graphs.checkpoints import Superstep, read_question, shared, supersteps
 from graphs.episode import Table, plain_messages, record
 from graphs.react import builder, graph
-from graphs.trajectory import RoleUsage, Trajectory, Usage
+from graphs.trajectory import Trajectory, Usage
 
 ADDED = ("searches", "spent", "mended")
 LOOK = {"reply": "I look it up.", "call": {"arguments": {"query": "heater_limit default"}}}
@@ -155,7 +156,7 @@ def test_reading_a_question(asked: str, expected: tuple[str, list[str]]) -> None
 
 
 def test_costs_are_shared_without_losing_any() -> None:
-    cost = RoleUsage(calls=3, prompt=100, completion=7, cached=2, usd=0.3, seconds=1.0)
+    cost = Account(calls=3, prompt=100, completion=7, cached=2, usd=0.3, seconds=1.0)
     rows = shared("judge", cost)
     assert [row["role"] for row in rows] == ["judge"] * 3
     assert [sum(row[name] for row in rows) for name in ("prompt", "completion", "cached")] == [100, 7, 2]
@@ -169,7 +170,7 @@ async def test_every_role_pays_where_it_was_called(kettle: Path) -> None:
     task = little.tasks(little.library())[-1]
     _, states = await really_played(task, context)
     played = record(states[-1], task, Table.lay(context), sample=0, seconds=1.0)
-    roles = {name: RoleUsage(calls=2, prompt=9) for name in ("reason", "search", "judge", "first_thought")}
+    roles = {name: Account(calls=2, prompt=9) for name in ("reason", "search", "judge", "first_thought")}
     rich = played.model_copy(update={"usage": Usage(calls=3, roles=roles), "mended": {"fence": 2}})
     steps = supersteps(rich, task)
     paid = [(step["as_node"], [row["role"] for row in step["values"].get("spent", [])]) for step in steps]

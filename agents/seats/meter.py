@@ -35,7 +35,7 @@ class OutOfBudget(Exception):
 
 
 class Account(BaseModel):
-    """What one role has cost."""
+    """What one role of a team has cost: in an episode, or over a run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,15 +47,15 @@ class Account(BaseModel):
     seconds: float = 0.0
     """In calls that succeeded."""
 
-    def plus(self, calls: int, row: Spent) -> Account:
+    def plus(self, row: Spent) -> Account:
         """The account with one more call on it."""
         return Account(
-            calls=self.calls + calls,
+            calls=self.calls + 1,
             prompt=self.prompt + row["prompt"],
             completion=self.completion + row["completion"],
             cached=self.cached + row["cached"],
             usd=self.usd + row["usd"],
-            seconds=self.seconds + row["seconds"],
+            seconds=round(self.seconds + row["seconds"], 4),
         )
 
 
@@ -108,7 +108,7 @@ class Meter:
 
     def paid(self, row: Spent) -> None:
         """A call succeeded."""
-        self._accounts[row["role"]] = self._accounts.get(row["role"], Account()).plus(1, row)
+        self._accounts[row["role"]] = self._accounts.get(row["role"], Account()).plus(row)
         self.purse.add(row["prompt"] + row["completion"], row["usd"])
 
     def fault(self, kind: str) -> None:
