@@ -14,6 +14,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from math import ceil
 from multiprocessing import connection
 from pathlib import Path
@@ -90,16 +91,21 @@ async def crew(
     context = multiprocessing.get_context("spawn")
     begun, lines, started = ledger.seconds(), [], []
     for number in range(workers):
-        here, there = context.Pipe(duplex=False)
+        here, there = context.Pipe()
         portion = ceil(concurrency / workers)
         own = narrowed(table, workers)
-        arguments = (there, tasks[number::workers], own, ledger.path, budget, begun, order, signals.numbers, portion)
+        arguments = (there, own, ledger.path, budget, begun, order, signals.numbers, portion)
         process = context.Process(target=work, args=arguments, daemon=True, name=f"retort-{number}")
         process.start()
         there.close()
         lines.append(here)
         started.append(process)
     try:
+        # Not among the arguments: those fill the pipe of a starting process, and the next one would start only when
+        # this one has loaded its modules.
+        for number, line in enumerate(lines):
+            with suppress(BrokenPipeError, ConnectionResetError):  # it ended at once: `gather` says so
+                await asyncio.to_thread(line.send, tasks[number::workers])
         return await gather(lines, signals, look)
     finally:
         for process in started:
@@ -145,7 +151,6 @@ def narrowed(table: Table, workers: int) -> Table:
 
 def work(
     line: Any,
-    tasks: Sequence[Task],
     table: Table,
     path: Path,
     budget: Budget,
@@ -159,6 +164,7 @@ def work(
     threading.Thread(target=end_with_parent, daemon=True).start()
     signals = SharedSignals.__new__(SharedSignals)
     signals.numbers = numbers
+    tasks: Sequence[Task] = line.recv()
     try:
         with Ledger(path) as ledger:
             meter = Meter(budget, signals, seconds)
