@@ -1,7 +1,6 @@
 """The search agent as a subgraph: rewrite (where a seat does it) -> retrieve -> extract (where a seat does it).
 
-Extraction by words needs no call, and happens where the passages are at hand: one super-step instead of two, which is a
-tenth of an episode's CPU (benchmarks/README.md).
+Extraction by words needs no call, and happens where the passages are at hand: one super-step instead of two.
 """
 
 from __future__ import annotations
@@ -73,8 +72,8 @@ graph = builder.compile(name="search")
 async def find(context: Context, query: str) -> dict[str, Any]:
     """The subgraph's last state for a query.
 
-    Where no seat takes part, all of it is one function, which is called without the graph round it: that saves a fifth
-    of the CPU of an episode (benchmarks/README.md).
+    Where no seat takes part, all of it is one function, which is called without the graph round it: of 1.8 ms of CPU a
+    call that LangGraph took, 0.3 were the subgraph's.
     """
     if context.team.search is None and context.board.extract != "seat":
         return await looked_up(context, query, query)
