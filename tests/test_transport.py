@@ -753,3 +753,16 @@ async def test_a_scruffy_model_gives_the_same_trajectories_and_is_counted(kettle
     spoken = await played(kettle, "text", scruffy)
     assert [row.messages for row in spoken] == [row.messages for row in native]
     assert [row.mended for row in spoken[:1]] == [{"fence": 1, "final_answer": 1}]
+
+
+def test_the_line_break_that_vllm_leaves_before_a_call_is_no_thought() -> None:
+    """Seen on vLLM 0.32 with the hermes parser: sent back as it came, the template would render one break too many."""
+    reply = AIMessage("I look.\n", tool_calls=[{"name": "search", "args": {"query": "x"}, "id": "a"}])
+    message, mended = incoming("native", reply, TOOLS)
+    assert (message.content, message.tool_calls[0]["args"], mended) == (
+        "I look.",
+        {"query": "x"},
+        ["space_before_call"],
+    )
+    final = AIMessage("Answer: 3\n")
+    assert incoming("native", final, TOOLS) == (final, [])

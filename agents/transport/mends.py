@@ -28,6 +28,7 @@ MENDS = {
     "marker": "Thought:, Action: and the like in bold, in other case, or numbered",
     "final_answer": "the answer stood as Final Answer: or Finish[...]; it is an Answer: line now",
     "invented_observation": "the model went on with an observation of its own, which is cut off with all behind it",
+    "space_before_call": "white space stood between the thought and a native call, as vLLM's parsers leave it",
     "trailing_text": "words behind a call were put to the thought",
     "duplicate_call": "the same call with the same arguments came twice in one reply; one is dropped",
     "too_many": "calls past the most that one reply may make were dropped",

@@ -33,6 +33,9 @@ def incoming(reply: AIMessage, tools: Sequence[dict[str, Any]]) -> tuple[AIMessa
             mended.append("think")
     calls, names = drafts(reply, offer)
     mended += names
+    if calls and isinstance(content, str) and content != content.rstrip():
+        content = content.rstrip()  # vLLM's parsers leave the line break before the call's tag in the text
+        mended.append("space_before_call")
     if not calls and isinstance(content, str) and (told := narrated(content, offer, cut=was_cut(reply))) is not None:
         content, calls, names = told
         return put_together(reply, content, calls, [*mended, "narrated", *names], thought=thought)
@@ -49,6 +52,8 @@ def in_order(reply: AIMessage, tools: Sequence[dict[str, Any]]) -> bool:
         if (not content.isascii() and not _encodes(content)) or OPEN in content[:64]:
             return False
         if not calls and suspicious(content):
+            return False
+        if calls and content[-1].isspace():
             return False
     for call in calls:
         args = call["args"]
