@@ -70,16 +70,18 @@ class ProviderError(RetortError):
     Attributes:
         kind: one of `PROVIDER_KINDS`.
         retry_after: seconds that the endpoint asks to be left alone; None where it does not say.
+        status: the HTTP status; None where there was no answer.
     """
 
-    def __init__(self, kind: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, kind: str, message: str, retry_after: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
+        self.status = status
 
-    def __reduce__(self) -> tuple[type[ProviderError], tuple[str, str, float | None]]:
+    def __reduce__(self) -> tuple[type[ProviderError], tuple[str, str, float | None, int | None]]:
         """For the way from a worker process to the runner."""
-        return type(self), (self.kind, str(self), self.retry_after)
+        return type(self), (self.kind, str(self), self.retry_after, self.status)
 
 
 PROVIDER_KINDS = {

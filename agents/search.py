@@ -21,13 +21,12 @@ from .extractor import extracted_lines
 from .library.chunks import Chunk
 from .library.index import words
 from .prompts import prompt
+from .seats import REMOTE, split_spec
 from .seats.desk import call
 from .seats.meter import count
 from .state import Spent
 
 NOTHING = "nothing found"
-ENDPOINTS = ("openai:", "vllm:")
-"""Seats that are asked for structured replies; a small student in process copies plain lines."""
 LINE_CHARS = 240
 """A longer line is cut to a window of this many characters round its match: signatures run to 500."""
 
@@ -68,7 +67,7 @@ def observation(passages: Sequence[Chunk], texts: Sequence[str]) -> str:
 async def copied_lines(context: Context, query: str, passage: Chunk) -> tuple[str, list[Spent]]:
     """What the extract seat copies out of a passage; lines that do not stand in it are thrown away."""
     seat = context.team.extract or context.team.reason
-    if seat.model.startswith(ENDPOINTS):
+    if split_spec(seat.model)[0] in REMOTE:  # asked for a structured reply; a small student copies plain lines
         lines, spent, mended = await extracted_lines(seat, query, passage.title, passage.text)
         count(*mended)
         return "\n".join(lines), spent

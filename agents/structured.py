@@ -30,14 +30,12 @@ from pydantic import BaseModel, ValidationError
 from .context import Seat
 from .errors import ProviderError, SeatError
 from .prompts import prompt
-from .seats import split_spec
+from .seats import REMOTE, split_spec
 from .seats.desk import call
 from .state import Spent
 
 Form = TypeVar("Form", bound=BaseModel)
 
-ENDPOINTS = ("openai", "vllm")
-"""Providers whose requests can carry a schema."""
 MOST_OBJECTS = 64
 """Opening braces of one reply at which an object is looked for."""
 SENT_BACK = 4000
@@ -118,13 +116,13 @@ def takes_schema(seat: Seat) -> bool:
         SeatError: the seat insists on it and is behind no endpoint.
     """
     provider = split_spec(seat.model)[0]
-    if seat.structured == "json_schema" and provider not in ENDPOINTS:
+    if seat.structured == "json_schema" and provider not in REMOTE:
         raise SeatError(
-            f"seat {seat.model!r}: structured = 'json_schema' needs an endpoint ({', '.join(ENDPOINTS)}); "
+            f"seat {seat.model!r}: structured = 'json_schema' needs an endpoint ({', '.join(REMOTE)}); "
             "set structured = 'auto' or 'prompt'"
         )
     if seat.structured == "auto":
-        return provider in ENDPOINTS and seat.model not in _refused
+        return provider in REMOTE and seat.model not in _refused
     return seat.structured == "json_schema"
 
 

@@ -82,15 +82,22 @@ async def play(task: Task, table: Table, *, sample: int = 0, begun: str | None =
     start: Episode = {"question": task.question, "options": list(task.options), "gold": task.gold, "sample": sample}
     if begun is not None:
         start |= thawed(begun)
-    # reason + act/repair/verify a turn, and room: the context's own limits end the episode first.
-    rounds = 4 * (context.board.limits.steps + context.board.limits.repairs + context.board.limits.revisions) + 10
     try:
-        state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds}, context=context)
+        state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds(context)}, context=context)
     except GraphRecursionError:  # cannot happen while every turn counts a step; kept as the named end if it does
         state = {**start, "stop": "limit:rounds"}
     if state.get("stop") == "paused":
         raise Paused(frozen(state) if state.get("messages") else None)
     return record(state, task, table, sample=sample, seconds=time.monotonic() - since)
+
+
+def rounds(context: Context) -> int:
+    """LangGraph's recursion limit of an episode.
+
+    reason + act/repair/verify a turn, and room: the context's own limits end the episode first.
+    """
+    limits = context.board.limits
+    return 4 * (limits.steps + limits.repairs + limits.revisions) + 10
 
 
 def frozen(state: Mapping[str, Any]) -> str:

@@ -60,15 +60,14 @@ async def played(
     """The state in which the episode ends; seats and tools are closed, whatever happens."""
     from agents.seats import close_seats
     from agents.tools import close_kits
+    from graphs.episode import rounds
     from graphs.react import graph
 
-    limits = context.board.limits
-    rounds = 4 * (limits.steps + limits.repairs + limits.revisions) + 10  # as in graphs.episode.play
     start = {"question": question, "options": list(options)}
     state: dict[str, Any] = {}
     try:
         modes: Any = ["updates", "values"]
-        stream = graph.astream(start, {"recursion_limit": rounds}, context=context, stream_mode=modes)  # type: ignore[call-overload]
+        stream = graph.astream(start, {"recursion_limit": rounds(context)}, context=context, stream_mode=modes)  # type: ignore[call-overload]
         async for kind, part in stream:
             if kind == "values":
                 state = part

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
 
 PROVIDERS = ("openai", "vllm", "hf", "scripted")
+REMOTE = ("openai", "vllm")
+"""Providers behind an endpoint: it can fail as endpoints do, and its requests can carry a schema."""
 
 _opened: dict[Seat, BaseChatModel] = {}
 _lock = threading.Lock()

@@ -19,9 +19,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from ..context import Seat
 from ..errors import ProviderError
 from ..state import Spent
-from . import open_seat, opened_seat, split_spec
+from . import REMOTE, open_seat, opened_seat, split_spec
 from .gate import Gate
-from .meter import OutOfBudget, current_meter
+from .meter import OutOfBudget, count, current_meter
 
 EMPTY_AGAIN = 2
 """Times that an endpoint is asked again after a reply without text and without a call."""
@@ -47,7 +47,7 @@ _bound: dict[tuple[Seat, int, str], tuple[Any, Any, Any]] = {}
 def one_by_one(seat: Seat) -> tuple[Seat, ...]:
     """The seat once for each of its URLs."""
     provider, name, url = split_spec(seat.model)
-    if provider not in ("openai", "vllm") or not url or "," not in url:
+    if provider not in REMOTE or not url or "," not in url:
         return (seat,)
     urls = [part.strip() for part in url.split(",") if part.strip()]
     return tuple(seat.model_copy(update={"model": f"{provider}:{name}@{one}"}) for one in urls)
@@ -64,7 +64,7 @@ def endpoints(seat: Seat) -> tuple[Endpoint, ...]:
             provider, name, url = split_spec(one.model)
             place = url or f"{provider}:{name}"
             gate = gates.setdefault(place, Gate(one.concurrency))
-            found.append(Endpoint(one, gate, provider in ("openai", "vllm")))
+            found.append(Endpoint(one, gate, provider in REMOTE))
         known[seat] = tuple(found)
     return known[seat]
 
@@ -110,8 +110,7 @@ async def call(
             row = account(seat, role, reply, time.monotonic() - begun)
             place.gate.succeeded()
         except ProviderError as error:
-            if meter is not None:
-                meter.fault(error.kind)
+            count(error.kind)
             if error.kind in ("rate", "server"):
                 overloaded(place.gate, error)
             elif error.kind == "refused" and len(places) > 1:
@@ -123,8 +122,7 @@ async def call(
             meter.paid(row)
         if not (place.remote and empty(reply)):
             break
-        if meter is not None:
-            meter.fault("empty")
+        count("empty")
     return reply, row
 
 
@@ -169,7 +167,7 @@ async def answered(player: Any, messages: Sequence[BaseMessage], seat: Seat, sec
 
 def overloaded(gate: Gate, error: ProviderError) -> None:
     """Halve the gate on 429 and 503, and keep away as long as the endpoint asks for."""
-    if error.kind == "rate" or error.retry_after is not None or "(503)" in str(error):
+    if error.kind == "rate" or error.retry_after is not None or error.status == 503:
         gate.refused(error.retry_after)
 
 

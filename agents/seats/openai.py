@@ -55,11 +55,12 @@ def provider_error(error: Exception, where: str, key: str) -> ProviderError:
     elif isinstance(error, openai.APIStatusError) and error.status_code >= 500:
         after = retry_after(error)
         kind, next_step = "server", "the endpoint failed; run again to continue"
-    status = f" ({error.status_code})" if isinstance(error, openai.APIStatusError) else ""
+    status = error.status_code if isinstance(error, openai.APIStatusError) else None
+    told = f" ({status})" if status else ""
     said = " ".join(str(error).split())[:MOST_SAID] or type(error).__name__
     if key:
         said = said.replace(key, "[key]")
-    return ProviderError(kind, f"endpoint {where}{status}: {said}; {next_step}", after)
+    return ProviderError(kind, f"endpoint {where}{told}: {said}; {next_step}", after, status)
 
 
 NEXT_STEP = {
