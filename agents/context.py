@@ -47,7 +47,7 @@ class Seat(BaseModel):
     max_tokens: int = Field(256, ge=1)
     """Tokens of one reply at the most."""
     timeout: float = Field(120.0, gt=0)
-    """Seconds for one call from its first byte to its last, for seats behind an endpoint."""
+    """Seconds for one call from its first byte to its last, for seats behind an endpoint; others cannot hang."""
     transport: Wire = "native"
     """How tools reach the model: the protocol's `tool_calls`; Thought / Action / Observation as text; Hermes' tags."""
     structured: Literal["auto", "json_schema", "prompt"] = "auto"
@@ -97,8 +97,9 @@ class Limits(BaseModel):
     """Critiques that are sent back, where `verify = "revise"`."""
     tokens: int = Field(16_000, ge=1)
     """Prompt and completion tokens over all calls."""
-    seconds: float = Field(180.0, gt=0)
-    """Seconds in model calls that succeeded and in tools; waiting for a failing endpoint is not the player's time."""
+    seconds: float | None = Field(None, gt=0)
+    """Seconds in model calls that succeeded and in tools; None = no limit. Waiting for a failing endpoint, or behind
+    other episodes for a model in this process, is not the player's time."""
     tool_seconds: float = Field(30.0, gt=0)
     """Seconds of one tool call; past it the observation says so."""
 
