@@ -50,6 +50,8 @@ class Seat(BaseModel):
     """Seconds for one call from its first byte to its last, for seats behind an endpoint; others cannot hang."""
     transport: Wire = "native"
     """How tools reach the model: the protocol's `tool_calls`; Thought / Action / Observation as text; Hermes' tags."""
+    chat_template: str | None = None
+    """`hf:` seats: a bundled template (`chatml`) or a Jinja file in place of the model's own."""
     structured: Literal["auto", "json_schema", "prompt"] = "auto"
     """Judge and extractor: the endpoint's `json_schema`, the schema in words, or the first where it is accepted."""
     concurrency: int = Field(1024, ge=1)
@@ -58,6 +60,12 @@ class Seat(BaseModel):
     """What the tokens cost; None = nothing is known, and 0 is counted."""
     key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable with the key; the key itself stands in no file."""
+
+    @model_validator(mode="after")
+    def _template_in_process(self) -> Seat:
+        if self.chat_template is not None and not self.model.startswith("hf:"):
+            raise ValueError(f"chat_template is for hf: seats; the server of {self.model!r} renders with its own")
+        return self
 
 
 class Team(BaseModel):

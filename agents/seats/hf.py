@@ -55,7 +55,7 @@ def open_hf(
         device: `cpu`, `cuda:1`, ...; None takes a GPU where there is one.
         dtype: `float32`, `bfloat16`; None suits the device.
         logprobs: Keep each token's log-probability in `response_metadata`.
-        chat_template: A Jinja file in place of the tokenizer's own template.
+        chat_template: A bundled template's name or a Jinja file, in place of the tokenizer's own template.
         shared: Use the process's one engine for this base; False makes a private one, which the caller closes.
 
     Raises:
