@@ -1,9 +1,10 @@
 """Deals the options of the choice form: four questions whose golds differ share one list of four options.
 
 Each option is then the gold of one of the four, so that whoever sees options without the question is right once in
-four, whatever the rule: by length, form, frequency or place in the list. What a question itself gives away is kept small by
-who is put together: questions of one attribute, module and form of value before others, no value that is told in one of
-the questions, and no gold that looks more like its question than the other options do. What is left the audit measures.
+four, whatever the rule: by length, form, frequency or place in the list. What a question itself gives away is kept
+small by who is put together: questions of one attribute, module and form of value before others, no value that is
+told in one of the questions, and no gold that looks more like its question than the other options do. What is left
+the audit measures.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ OPTIONS = 4
 TRIED = 60
 """Partners that are looked at for each question, of each kind of nearness."""
 TELLING = (0.0, 2.0, 5.0)
-"""Nats by which two questions of a list may speak for their own golds (association.py): at first, and for what is left."""
+"""Nats by which two questions of a list may speak for their own golds (association.py): first, and for the rest."""
 MISSES = 2
 """Times that a question finds no partners before it is left without options."""
 

@@ -1,9 +1,10 @@
 """Leaves out what can be answered without the manual: the frequent value, the neighbour's value, the value told.
 
-Each draft is guessed by rules that have seen the drafts of the other cells with their golds, and none of its own cell.
-Where a rule is right more often than allowed, some of the drafts that it gets right are left out, and the rest is
-guessed again, since what is frequent changes: adversarial filtering as in AFLite (Le Bras et al. 2020, arXiv
-2002.04108), with rules in place of a trained model. What remains may still be guessed at the allowed rate; the audit measures it.
+Each draft is guessed by rules that have seen the drafts of the other cells with their golds, and none of its own
+cell. Where a rule is right more often than allowed, some of the drafts that it gets right are left out, and the rest
+is guessed again, since what is frequent changes: adversarial filtering as in AFLite (Le Bras et al. 2020, arXiv
+2002.04108), with rules in place of a trained model. What remains may still be guessed at the allowed rate; the audit
+measures it.
 """
 
 from __future__ import annotations

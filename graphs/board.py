@@ -14,6 +14,7 @@ from agents.context import Board, Context, Seat, Team
 from agents.prompts import every_prompt
 from agents.seats import scripted, split_spec
 from agents.task import Form, Task
+from agents.templates import template_text
 from agents.tools import offered
 
 from .library import open_library
@@ -83,6 +84,8 @@ def seat_identity(seat: Seat) -> str:
     """What plays in a seat, wherever its files lie: a retrained student is another player, a moved run is not."""
     provider, model, url = split_spec(seat.model)
     sampling = seat.model_dump(exclude={"model", "timeout", "key_env", "concurrency", "price"})
+    if seat.chat_template is not None:
+        sampling["chat_template"] = digest(template_text(seat.chat_template))
     if provider == "scripted":
         script = file_digest(Path(url)) if url and Path(url).exists() else url
         return digest(provider, model, script, file_digest(Path(scripted.__file__)), sampling)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.seats import split_spec
@@ -101,6 +101,10 @@ class StudentConfig(Section):
     """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
+    transport: Wire = "native"
+    """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
+    chat_template: str | None = None
+    """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
 
 
 class Arm(Section):
@@ -263,10 +267,22 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     base = config.student.base
     if (root / base).is_dir():
         base = str((root / base).resolve())
-    student = config.student.model_copy(update={"base": base})
+    student = config.student.model_copy(
+        update={"base": base, "chat_template": absolute_file(config.student.chat_template, root)}
+    )
+    cpt, sft = (
+        each.model_copy(update={"chat_template": absolute_file(each.chat_template, root)})
+        for each in (config.cpt, config.sft)
+    )
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
-    return config.model_copy(update={"corpus": corpus, "teams": teams, "student": student, "board": board})
+    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    return config.model_copy(update=own)
+
+
+def absolute_file(name: str | None, root: Path) -> str | None:
+    """The path of a file that lies beside run.toml; any other name as it is."""
+    return str((root / name).resolve()) if name is not None and (root / name).is_file() else name
 
 
 def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
@@ -276,6 +292,7 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
         if seat is None:
             return None
         provider, name, url = split_spec(seat.model)
+        seat = seat.model_copy(update={"chat_template": absolute_file(seat.chat_template, root)})
         if provider == "scripted" and url:
             return seat.model_copy(update={"model": f"{provider}:{name}@{(root / url).resolve()}"})
         if provider in ("hf", "vllm") and (root / name).is_dir():

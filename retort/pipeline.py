@@ -49,9 +49,14 @@ class Run:
         if name in self.config.teams:
             team = self.config.teams[name].named(name)
         else:
-            team = Team(
-                name=name, reason=Seat(model=self.student_model(name), max_tokens=self.config.student.max_tokens)
+            student = self.config.student
+            seat = Seat(
+                model=self.student_model(name),
+                max_tokens=student.max_tokens,
+                transport=student.transport,
+                chat_template=student.chat_template if name == "base" else None,  # a trained one carries its own
             )
+            team = Team(name=name, reason=seat)
 
         def keyed(seat: Seat) -> Seat:
             if seat.model == DEMONSTRATOR:
@@ -223,10 +228,9 @@ def cpt(run: Run) -> str:
     """Continual pretraining of the base on the allowed pages."""
     from finetune.pretrain import pretrain
 
-    out = run.folder / "students" / "cpt"
-    done = pretrain(
-        run.config.student.base, run.folder / "data" / "cpt.jsonl", out, run.config.cpt, seed=run.config.seed
-    )
+    out, student, data = run.folder / "students" / "cpt", run.config.student, run.folder / "data" / "cpt.jsonl"
+    config = run.config.cpt.templated(student.chat_template)
+    done = pretrain(student.base, data, out, config, seed=run.config.seed)
     return training_said(done)
 
 
@@ -234,11 +238,11 @@ def sft(run: Run) -> str:
     """Supervised fine-tuning on the kept episodes, from the base or from what CPT made of it."""
     from finetune.sft import sft as train
 
-    has_cpt = "cpt" in run.config.student.stages
-    base = str(run.folder / "students" / "cpt") if has_cpt else run.config.student.base
-    done = train(
-        base, run.folder / "data" / "sft.jsonl", run.folder / "students" / "sft", run.config.sft, seed=run.config.seed
-    )
+    student, data = run.config.student, run.folder / "data" / "sft.jsonl"
+    base = str(run.folder / "students" / "cpt") if "cpt" in student.stages else student.base
+    config = run.config.sft.templated(student.chat_template)
+    out = run.folder / "students" / "sft"
+    done = train(base, data, out, config, seed=run.config.seed, transport=student.transport)
     return training_said(done)
 
 
