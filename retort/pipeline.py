@@ -192,19 +192,21 @@ def dataset(run: Run) -> str:
         table = Table.lay(run.collecting(mode))
         current |= {table.key(task, n) for task in every.values() for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        result = sort_ledger(every, ledger.trajectories(), run.config.dataset.per_task, current)
+        result = sort_ledger(every, ledger, run.config.dataset.per_task, current)
         if len(result.kept) + len(result.dropped) != len(ledger):
             raise ProofError(
                 f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger"
             )
-    if not result.kept:
-        raise StageError(f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one")
-    tests = [task for task in every.values() if task.split == "test"]
-    report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
-    write_json(run.folder / "leaks.json", [leak_proof(report)])
-    report.check()
-    counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
-    write_sorted(result, run.folder)
+        if not result.kept:
+            raise StageError(
+                f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one"
+            )
+        tests = [task for task in every.values() if task.split == "test"]
+        report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
+        write_json(run.folder / "leaks.json", [leak_proof(report)])
+        report.check()
+        counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
+        write_sorted(result, run.folder)
     reasons = ", ".join(f"{name} {number}" for name, number in counts["reasons"].items())
     return f"{counts['kept']} kept, {counts['dropped']} dropped{' (' + reasons + ')' if reasons else ''}"
 
