@@ -6,6 +6,7 @@ of it: the closed-book arm is the same board with the search taken away, and its
 
 from __future__ import annotations
 
+import importlib.util
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ NO_PLAYER = frozenset({"model", "timeout", "key_env", "concurrency", "price"})
 PLAYER_CODE = {"scripted": ("scripted.py",), "hf": ("engine.py", "hf.py")}
 """Provider -> files of agents/seats that are the player themselves. The client of an endpoint is none: what its model
 answers is paid for, and an upgrade of the client must not send all of it to be played again."""
+SCRIPTS = frozenset({".cjs", ".js", ".mjs", ".py", ".rb", ".sh", ".ts"})
+"""Suffixes of files on an MCP server's command line that are its code; others may be data that it writes itself."""
 NOTES = frozenset({"README.md", "losses.jsonl", "proofs.json", "seat.toml", "training.json"})
 """Files of a student's folder that tell of its training, seconds included, and that nothing loads."""
 
@@ -45,6 +48,11 @@ def graph_shape() -> str:
 @cache
 def code_digest() -> str:
     """Hash of the source of every module that decides how an episode goes: other code is another board."""
+    return digest([(path.name, file_digest(path)) for path in played_files()])
+
+
+def played_files() -> list[Path]:
+    """The modules that decide how an episode goes."""
     import agents
     import agents.library
     import agents.tools
@@ -53,8 +61,7 @@ def code_digest() -> str:
 
     rooms = (agents, agents.library, agents.tools, agents.transport, graphs)
     folders = (Path(str(room.__file__)).parent for room in rooms)
-    played = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
-    return digest([(path.name, file_digest(path)) for path in played])
+    return [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
 
 
 def board_parts(context: Context) -> dict[str, str]:
@@ -70,9 +77,34 @@ def board_parts(context: Context) -> dict[str, str]:
 
 
 def own_tools(board: Board) -> list[str]:
-    """Hashes of the files of the user's own tools, as far as they are named by file."""
-    files = [Path(spec.rpartition(":")[0]) for spec in board.tools if ":" in spec]
-    return [file_digest(path) for path in files if path.is_file()]
+    """Hashes of the files of the user's own tools and of MCP servers."""
+    return [file_digest(path) for path in tool_files(board).values()]
+
+
+def tool_files(board: Board) -> dict[str, Path]:
+    """Name -> file of each tool of the user's own, and of each script that an MCP server's command line names."""
+    found: dict[str, Path] = {}
+    for spec in board.tools:
+        place = spec.rpartition(":")[0]
+        path = module_file(place) if place else None
+        if path is not None:
+            found[path.name if place.endswith(".py") else place] = path
+    for name, server in board.mcp.items():
+        for word in (server.command, *server.args):
+            if word and Path(word).suffix in SCRIPTS and Path(word).is_file():
+                found[f"{name}/{Path(word).name}"] = Path(word)
+    return found
+
+
+def module_file(place: str) -> Path | None:
+    """The file of a module, given by its path or its name; None where there is none."""
+    if place.endswith(".py"):
+        return Path(place) if Path(place).is_file() else None
+    try:
+        spec = importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
 
 
 def board_hash(context: Context) -> str:
@@ -109,7 +141,7 @@ def seat_parts(seat: Seat) -> dict[str, Any]:
     if provider in PLAYER_CODE:
         parts["code"] = [file_digest(home / name) for name in PLAYER_CODE[provider]]
     if provider == "scripted":
-        parts |= {"model": model, "script": file_digest(Path(url)) if url and Path(url).exists() else url}
+        parts |= {"model": model, "script": file_digest(Path(url)) if url and Path(url).exists() else None}
     elif provider == "hf" or (provider == "vllm" and Path(model).is_dir()):
         parts["weights"] = weights_digest(model)
     else:
