@@ -14,9 +14,11 @@ from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
 from agents.files import read_json, read_jsonl, write_json, write_jsonl
 from agents.task import Task
+from graphs.contents import recall, remember
 
 from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
-from .stages import STAGES, mark, stages_of, states, unmark
+from .stages import HASHES, looked_at, mark, parts_of, sources, unmark
+from .table import STAGES, stages_of
 
 if TYPE_CHECKING:
     from distill.collect import Collected
@@ -120,9 +122,7 @@ def exam(run: Run) -> str:
     from distill.exam import build_exam
 
     facts, _ = read_facts(run.folder / "facts.jsonl")
-    config = run.config.exam
-    if "seed" not in config.model_fields_set:
-        config = config.model_copy(update={"seed": run.config.seed})
+    config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
     made = build_exam(facts, Library.open(run.folder / "library"), config)
     say(made.summary())
     write_jsonl(run.folder / "exam.jsonl", made.tasks)
@@ -314,23 +314,46 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
         StageError: a stage outside `only` that a wanted one reads is not fresh.
     """
     write_resolved(run.config, run.folder)
+    recall(run.folder / HASHES)
+    # Taken once: a module that is edited while its stage waits may have been imported before.
+    code = sources()
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
             continue
-        found = states(run.config, run.folder)
-        late = [name for name in stage.needs if found.get(name, "fresh") != "fresh"]
+        found = looked_at(run, code)
+        late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
         if late:
-            raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]]}: run it first")
-        if found[stage.name] == "fresh" and not (force and only):
+            what = found[late[0]]
+            raise StageError(
+                f"{stage.name} reads what {late[0]!r} makes, which is {what.state} ({what.why}): run it first"
+            )
+        state, why = found[stage.name].state, found[stage.name].why
+        if state == "fresh" and only is not None:
+            why = unusable(run, stage.name)
+        if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
-        say(f"{stage.name:<12} {stage.does}")
+        say(f"{stage.name:<12} {stage.does}{f'  ({why})' if state != 'missing' and why else ''}")
+        depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)
         begun = time.monotonic()
         said = WORK[stage.name](run)
         seconds = time.monotonic() - begun
-        mark(run.folder, run.config, stage.name, seconds, said)
+        mark(run.folder, stage.name, depends, seconds, said)
         say(f"{'':<12} {said}  [{seconds:.1f} s]")
+    remember(run.folder / HASHES)
+
+
+def unusable(run: Run, stage: str) -> str:
+    """Why what a stage made cannot be used although every file is as it was; empty where it can."""
+    from agents.library.index import Library
+
+    try:
+        if stage == "index":
+            Library.open(run.folder / "library")
+    except StageError as error:
+        return str(error)
+    return ""
 
 
 assert list(WORK) == list(STAGES), "every stage has its work"
