@@ -17,6 +17,7 @@ from agents.task import Task
 from graphs.contents import recall, remember
 
 from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
+from .lock import alone
 from .stages import HASHES, looked_at, mark, parts_of, sources, unmark
 from .table import STAGES, stages_of
 
@@ -311,10 +312,19 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
-        StageError: a stage outside `only` that a wanted one reads is not fresh.
+        StageError: a stage outside `only` that a wanted one reads is not fresh, or another process works on the run.
     """
-    write_resolved(run.config, run.folder)
-    recall(run.folder / HASHES)
+    with alone(run.folder):
+        write_resolved(run.config, run.folder)
+        recall(run.folder / HASHES)
+        try:
+            do(run, only, force=force)
+        finally:
+            remember(run.folder / HASHES)
+
+
+def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
+    """`work` on a run folder that this process holds."""
     # Taken once: a module that is edited while its stage waits may have been imported before.
     code = sources()
     for stage in stages_of(run.config):
@@ -341,7 +351,6 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
         seconds = time.monotonic() - begun
         mark(run.folder, stage.name, depends, seconds, said)
         say(f"{'':<12} {said}  [{seconds:.1f} s]")
-    remember(run.folder / HASHES)
 
 
 def unusable(run: Run, stage: str) -> str:

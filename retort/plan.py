@@ -17,6 +17,7 @@ from agents.seats import split_spec
 from agents.task import Task
 from graphs.contents import recall, remember
 
+from .lock import alone
 from .pipeline import Run
 from .stages import HASHES, looked_at
 from .table import stages_of
@@ -46,7 +47,8 @@ def plan(run: Run, pilot_tasks: int | None = None) -> str:
     if pilot_tasks is not None:
         from .pilot import pilot
 
-        return "\n".join([*lines, pilot(run, pilot_tasks)])
+        with alone(run.folder):
+            return "\n".join([*lines, pilot(run, pilot_tasks)])
     lines += played(run, found["collect"].state != "fresh", found["evaluate"].state != "fresh")
     return "\n".join(lines)
 
