@@ -16,6 +16,7 @@ from agents.files import read_json, read_jsonl, write_json, write_jsonl
 from agents.task import Task
 from graphs.contents import recall, remember
 
+from .boards import COLLECTED, NOTES, differences
 from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
 from .lock import alone
 from .stages import HASHES, looked_at, mark, parts_of, sources, unmark
@@ -138,6 +139,7 @@ def collect(run: Run) -> str:
     from distill.collect import collect as play_all
     from distill.collect import now
     from distill.ledger import Ledger
+    from graphs.board import board_parts
     from graphs.episode import Table
 
     options = run.config.collect
@@ -164,6 +166,7 @@ def collect(run: Run) -> str:
                     f"({done.failures}); the others are recorded, run the same command again for the rest"
                 )
             said.append(f"{mode}: {done.said()}")
+    write_json(run.folder / COLLECTED, board_parts(run.collecting(options.modes[0])))  # the mode is no part of it
     return "; ".join(said)
 
 
@@ -266,7 +269,8 @@ def evaluate(run: Run) -> str:
 
     tasks = run.tasks("test")[: run.config.evaluate.tasks]
     options = run.config.evaluate
-    return replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
+    said = replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
+    return "; ".join([said, *differences(run.folder)])
 
 
 def contexts(run: Run) -> dict[str, Context]:
@@ -292,6 +296,10 @@ def leaderboard(run: Run) -> str:
     ]
     board = build_leaderboard(run.folder, arms, tasks=run.config.evaluate.tasks)
     write_leaderboard(run.folder, board)
+    notes = differences(run.folder)
+    write_json(run.folder / NOTES, notes)
+    for note in notes:
+        say(f"{'':<12} note: {note}")
     write_report(run.folder, board)
     return fold(format_table(board).splitlines()[0])
 

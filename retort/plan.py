@@ -17,6 +17,7 @@ from agents.seats import split_spec
 from agents.task import Task
 from graphs.contents import recall, remember
 
+from .boards import differences
 from .lock import alone
 from .pipeline import Run
 from .stages import HASHES, looked_at
@@ -43,6 +44,7 @@ def plan(run: Run, pilot_tasks: int | None = None) -> str:
         state, why = found[stage.name].state, found[stage.name].why
         what = {"fresh": "nothing to do", "missing": stage.does, "stale": why}[state]
         lines.append(f"  {stage.name:<12} {state:<8} {what}")
+    lines += [f"  note: {note}" for note in differences(run.folder)]
     lines.append("")
     if pilot_tasks is not None:
         from .pilot import pilot

@@ -11,6 +11,8 @@ from agents.errors import StageError
 from graphs.trajectory import digest
 
 from . import parts
+from .boards import COLLECTED as COLLECTED_BOARD
+from .boards import NOTES
 from .config import RunConfig
 from .parts import Parts
 
@@ -171,7 +173,7 @@ STAGES: dict[str, Stage] = {
             COLLECTED,
             ("exam.jsonl", "held_out.json", "library/chunks.jsonl"),
             (*PLAY, *RUNNER, "retort/pipeline.py:collect"),
-            ("ledger.sqlite",),
+            ("ledger.sqlite", "collect.json", COLLECTED_BOARD),
             (teacher, tools),
         ),
         Stage(
@@ -232,10 +234,19 @@ STAGES: dict[str, Stage] = {
             ("evaluate", "dataset"),
             ("evaluate.tasks", "collect.team"),
             ("exam.jsonl", "exam.json", "scores/*.jsonl", "collect.json", "dataset.json", "data/README.md")
-            + ("board.json", "leaks.json", *(f"students/*/{name}" for name in TOLD)),
-            ("agents/answers.py", "agents/context.py", "agents/task.py", "distill/baselines.py", "evals/**/*")
-            + ("graphs/trajectory.py", "retort/pipeline.py:leaderboard", "retort/pipeline.py:player"),
-            ("leaderboard.json", "leaderboard.csv", "leaderboard.md", "report.html"),
+            + ("board.json", COLLECTED_BOARD, "leaks.json", *(f"students/*/{name}" for name in TOLD)),
+            (
+                "agents/answers.py",
+                "agents/context.py",
+                "agents/task.py",
+                "distill/baselines.py",
+                "evals/**/*",
+                "graphs/trajectory.py",
+                "retort/boards.py",
+                "retort/pipeline.py:leaderboard",
+                "retort/pipeline.py:player",
+            ),
+            ("leaderboard.json", "leaderboard.csv", "leaderboard.md", NOTES, "report.html"),
             (players,),
         ),
     )
