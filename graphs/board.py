@@ -121,12 +121,17 @@ def weights_digest(name: str) -> str:
     """Hash of a model's files, with those of its base where it is an adapter; a hub id stands for itself."""
     try:
         found = find_weights(name)
-    except SeatError:  # opening the seat says so better
+        folders = [each for each in (found.adapter, Path(found.base)) if each is not None]
+        return digest(*(folder_contents(each, NOTES) if each.is_dir() else str(each) for each in folders))
+    except (SeatError, OSError):  # opening the seat says so better
         return digest("absent", name)
-    folders = [found.adapter, Path(found.base)]
-    return digest(
-        *(folder_contents(each, NOTES) if each.is_dir() else str(each) for each in folders if each is not None)
-    )
+
+
+@cache
+def player_code(provider: str) -> list[str]:
+    """Hashes of the source that is the player, as it was when this process first asked."""
+    home = Path(str(agents.seats.__file__)).parent
+    return [file_digest(home / name) for name in PLAYER_CODE[provider]]
 
 
 def seat_parts(seat: Seat) -> dict[str, Any]:
@@ -137,9 +142,8 @@ def seat_parts(seat: Seat) -> dict[str, Any]:
     """
     provider, model, url = split_spec(seat.model)
     parts: dict[str, Any] = {"provider": provider, **seat.model_dump(exclude=set(NO_PLAYER))}
-    home = Path(str(agents.seats.__file__)).parent
     if provider in PLAYER_CODE:
-        parts["code"] = [file_digest(home / name) for name in PLAYER_CODE[provider]]
+        parts["code"] = player_code(provider)
     if provider == "scripted":
         parts |= {"model": model, "script": file_digest(Path(url)) if url and Path(url).exists() else None}
     elif provider == "hf" or (provider == "vllm" and Path(model).is_dir()):

@@ -341,9 +341,8 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
         found = looked_at(run, code)
         late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
         if late:
-            what = found[late[0]]
             raise StageError(
-                f"{stage.name} reads what {late[0]!r} makes, which is {what.state} ({what.why}): run it first"
+                f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first"
             )
         state, why = found[stage.name].state, found[stage.name].why
         if state == "fresh" and only is not None:
@@ -351,7 +350,7 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
         if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
-        say(f"{stage.name:<12} {stage.does}{f'  ({why})' if state != 'missing' and why else ''}")
+        say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
         depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)
         begun = time.monotonic()

@@ -42,7 +42,7 @@ def plan(run: Run, pilot_tasks: int | None = None) -> str:
     lines = [f"run {run.config.name!r} in {run.folder}", ""]
     for stage in stages_of(run.config):
         state, why = found[stage.name].state, found[stage.name].why
-        what = {"fresh": "nothing to do", "missing": stage.does, "stale": why}[state]
+        what = why or ("nothing to do" if state == "fresh" else stage.does)
         lines.append(f"  {stage.name:<12} {state:<8} {what}")
     lines += [f"  note: {note}" for note in differences(run.folder)]
     lines.append("")

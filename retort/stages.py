@@ -39,7 +39,11 @@ class Found:
 
     state: State
     why: str = ""
-    """What makes it stale, or what is missing; empty where it is fresh."""
+    """What makes it stale, or what is gone; empty where it is fresh or was never done to its end."""
+
+    def said(self) -> str:
+        """State and reason in one phrase."""
+        return f"{self.state} ({self.why})" if self.why else self.state
 
 
 def sources(root: Path = ROOT) -> dict[str, Parts]:
@@ -103,7 +107,7 @@ def state_of(run: Run, stage: Stage, mark: Mapping[str, Any] | None, code: Parts
         before: the states of the stages before it.
     """
     if mark is None:
-        return Found("missing", "was never done to its end")
+        return Found("missing")
     absent = [name for name in stage.makes if not (run.folder / name).exists()]
     if absent:
         return Found("missing", f"{absent[0]} is gone")

@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from kettle_run import CONFIG
+from kettle_run import CONFIG, folder_of
+from openai_server import serving
 
 from agents.files import read_json
+from agents.seats.scripted import Scripted, open_scripted
+from retort.cli import main
 from retort.config import load_config
 from retort.pipeline import Run
 from retort.stages import Found, looked_at, sources, states
@@ -207,6 +211,27 @@ def test_plan_of_a_finished_run_is_quick(whole: Path) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < 2
+
+
+def test_what_changes_while_a_stage_is_done_makes_it_stale(tmp_path: Path) -> None:
+    """Parts are those of before: what was read may have been the old or the new."""
+    root = folder_of(tmp_path)
+    for stage in ("index", "exam"):
+        assert main([stage, str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    exam = root / "run" / "exam.jsonl"
+    seat = open_scripted("answer-key", str(exam))
+    assert isinstance(seat, Scripted)
+
+    def fault(number: int, body: dict[str, Any]) -> None:
+        if number == 3:
+            exam.write_text(exam.read_text() + "\n")
+
+    with serving(seat, fault=fault) as server:
+        edited(root, CONFIG + f'[teams.teacher]\nreason = "openai:m@{server.url}"\n')
+        assert main(["collect", str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    found = seen(root)
+    assert found["collect"].why == "exam.jsonl changed; exam is stale"
+    assert found["exam"].why == "exam.jsonl is not what the stage made"
 
 
 def test_stages_json_has_the_named_parts(whole: Path) -> None:
