@@ -33,6 +33,25 @@ PLAY = (
     "retort/pipeline.py:Run",
 )
 """What plays and judges an episode."""
+EXAM = (
+    "distill/association.py",
+    "distill/audit.py",
+    "distill/baselines.py",
+    "distill/choices.py",
+    "distill/cues.py",
+    "distill/drafts.py",
+    "distill/evidence.py",
+    "distill/exam.py",
+    "distill/fill.py",
+    "distill/guessable.py",
+    "distill/levels.py",
+    "distill/live.py",
+    "distill/probe.py",
+    "distill/scenarios.py",
+    "distill/split.py",
+    "distill/wording.py",
+)
+"""What builds and audits an exam."""
 RUNNER = ("distill/collect.py", "distill/crew.py", "distill/ledger.py", "distill/share.py")
 TRAINING = (
     "agents/files.py",
@@ -154,14 +173,7 @@ STAGES: dict[str, Stage] = {
                 *LIBRARY,
                 "agents/answers.py",
                 "agents/task.py",
-                "distill/baselines.py",
-                "distill/distractors.py",
-                "distill/evidence.py",
-                "distill/exam*.py",
-                "distill/levels.py",
-                "distill/live.py",
-                "distill/scenarios.py",
-                "distill/split.py",
+                *EXAM,
                 "retort/pipeline.py:exam",
             ),
             ("exam.jsonl", "held_out.json", "exam.json"),
@@ -240,6 +252,10 @@ STAGES: dict[str, Stage] = {
                 "agents/context.py",
                 "agents/task.py",
                 "distill/baselines.py",
+                "distill/cues.py",
+                "distill/drafts.py",
+                "distill/guessable.py",
+                "distill/probe.py",
                 "evals/**/*",
                 "graphs/trajectory.py",
                 "retort/boards.py",
