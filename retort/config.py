@@ -88,6 +88,8 @@ class CollectConfig(Section):
     """Faults put into tool results on purpose, so that recovering can be learnt."""
     verify: Verify = "revise"
     """revise: a failing answer is sent back with a critique first."""
+    choice: float = Field(0.15, ge=0, le=1)
+    """Share of the training questions that are played in the choice form, of those that have options."""
     tasks: int | None = Field(None, ge=1)
     """Only so many training tasks; None = all."""
 

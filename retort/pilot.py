@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.context import Mode
 from agents.errors import StageError
 from distill.collect import collect, now
 from distill.ledger import Ledger
@@ -54,35 +53,36 @@ def pilot(run: Run, tasks: int) -> str:
     drawn = random.Random(run.config.seed).sample(every, min(tasks, len(every)))
     lines: list[str] = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        for mode in options.modes:
-            table = Table.lay(run.collecting(mode))
+        for name, context, part in run.to_collect(every):
+            table = Table.lay(context)
+            here = {task.id for task in part}
             now(
                 collect(
-                    drawn,
+                    [task for task in drawn if task.id in here],
                     table,
                     ledger,
                     concurrency=options.concurrency,
                     samples=options.samples,
                     enough=options.enough,
                     budget=run.config.budget,
-                    title=f"pilot {mode}",
+                    title=f"pilot {name}",
                 )
             )
-            keys = {table.key(task, n): task.id for task in every for n in range(options.samples)}
+            keys = {table.key(task, n): task.id for task in part for n in range(options.samples)}
             played = [t for t in ledger.trajectories() if t.key in keys]
-            lines += forecast_text(mode, played, len(every), options.concurrency)
+            lines += forecast_text(name, played, len(part), options.concurrency)
     return "\n".join(lines)
 
 
-def forecast_text(mode: Mode, played: Sequence[Trajectory], tasks: int, concurrency: int) -> list[str]:
-    """The forecast of one mode as lines."""
+def forecast_text(name: str, played: Sequence[Trajectory], tasks: int, concurrency: int) -> list[str]:
+    """The forecast of one part of the collection as lines."""
     groups: dict[str, list[Trajectory]] = {}
     for trajectory in played:
         groups.setdefault(trajectory.task_id, []).append(trajectory)
     left = tasks - len(groups)
     kept = sum(any(t.verdict.accepted for t in group) for group in groups.values())
     lines = [
-        f"  pilot {mode}: {len(groups)} of {tasks} tasks played, {kept} with an accepted episode; the other {left}:",
+        f"  pilot {name}: {len(groups)} of {tasks} tasks played, {kept} with an accepted episode; the other {left}:",
         f"  {'':<16}{'spent':>12}{'to come':>12}   95 % interval",
     ]
     for row in forecast(list(groups.values()), left, concurrency):
