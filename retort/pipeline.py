@@ -200,7 +200,8 @@ def dataset(run: Run) -> str:
     if not result.kept:
         raise StageError(f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one")
     tests = [task for task in every.values() if task.split == "test"]
-    report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
+    texts = training_texts(result.kept, chunks, run.config.dataset)
+    report = leaks(texts, barred, tests, Library.open(run.folder / "library"))
     write_json(run.folder / "leaks.json", [leak_proof(report)])
     report.check()
     counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
