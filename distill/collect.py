@@ -20,7 +20,7 @@ from tqdm import tqdm
 from agents.errors import BudgetError, ConfigError, ProviderError
 from agents.seats import close_seats, open_seat, split_spec
 from agents.seats.desk import one_by_one
-from agents.seats.meter import Account, Budget, Meter, OwnPurse
+from agents.seats.meter import Budget, Meter, OwnPurse, RunAccount
 from agents.task import Task
 from agents.tools.kit import close_kits
 from graphs.episode import Table
@@ -52,7 +52,7 @@ class Collected(BaseModel):
     """Provider failures by kind; these episodes are still to be played."""
     faults: dict[str, int] = Field(default_factory=dict)
     """Calls that failed at an endpoint and were repeated, by class, over all starts."""
-    accounts: dict[str, Account] = Field(default_factory=dict)
+    accounts: dict[str, RunAccount] = Field(default_factory=dict)
     """What calls cost by role, over all starts."""
     lowest_in_flight: float | None = None
     """The fewest calls in flight that an endpoint was allowed; None where none asked for less."""
@@ -61,13 +61,20 @@ class Collected(BaseModel):
 
     @property
     def usd(self) -> float:
-        """By the seats' prices."""
-        return sum(account.usd for account in self.accounts.values())
+        """By the seats' prices, failed calls that may be billed included."""
+        return sum(account.money for account in self.accounts.values())
 
     @property
     def tokens(self) -> int:
-        """Prompt and completion tokens of every role."""
-        return sum(account.prompt + account.completion for account in self.accounts.values())
+        """Prompt and completion tokens of every role, failed calls that may be billed included."""
+        return sum(account.tokens for account in self.accounts.values())
+
+    @property
+    def estimated(self) -> tuple[int, int, float]:
+        """Failed calls that may be billed, their tokens and USD at the most."""
+        every = self.accounts.values()
+        tokens = sum(account.estimated_prompt + account.estimated_completion for account in every)
+        return sum(a.estimated for a in every), tokens, sum(a.estimated_usd for a in every)
 
     def said(self) -> str:
         """One line for the person who waits."""
@@ -79,8 +86,12 @@ class Collected(BaseModel):
             parts.append(", ".join(f"{label} {n}" for label, n in sorted(odd.items(), key=lambda x: -x[1])))
         if self.faults:
             parts.append("endpoint faults outlived: " + ", ".join(f"{kind} {n}" for kind, n in self.faults.items()))
+        calls, tokens, usd = self.estimated
+        if calls:
+            money = f" and {usd:.2f} USD" if usd else ""
+            parts.append(f"{calls} failed calls counted as billed, by estimate: {tokens:,} tokens{money} at the most")
         if self.usd:
-            parts.append(f"{self.usd:.2f} USD")
+            parts.append(f"{self.usd:.2f} USD in all")
         return "; ".join(parts)
 
 
@@ -173,7 +184,7 @@ async def collect(
                 )
             else:
                 spent = ledger.accounts().values()
-                purse = OwnPurse(sum(a.prompt + a.completion for a in spent), sum(a.usd for a in spent))
+                purse = OwnPurse(sum(a.tokens for a in spent), sum(a.money for a in spent))
                 meter = Meter(budget, purse, before)
                 tally = await share(missing, table, ledger, meter, order, shown, concurrency=concurrency)
         finally:

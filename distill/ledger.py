@@ -8,12 +8,12 @@ keeps what pauses left unfinished, and the accounts: what calls cost by role, en
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from agents.errors import LedgerError, ProviderError
-from agents.seats.meter import Account, Meter
+from agents.seats.meter import Meter, RunAccount
 from agents.task import Task
 from graphs.trajectory import VERSION, Trajectory
 
@@ -32,9 +32,18 @@ CREATE TABLE IF NOT EXISTS accounts (
     role TEXT PRIMARY KEY, calls INTEGER NOT NULL, prompt INTEGER NOT NULL, completion INTEGER NOT NULL,
     cached INTEGER NOT NULL, usd REAL NOT NULL, seconds REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS failed_calls (
+    role TEXT PRIMARY KEY, failed INTEGER NOT NULL, estimated INTEGER NOT NULL, estimated_prompt INTEGER NOT NULL,
+    estimated_completion INTEGER NOT NULL, estimated_usd REAL NOT NULL
+);
 CREATE TABLE IF NOT EXISTS faults (kind TEXT PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), seconds REAL NOT NULL);
 """
+
+ANSWERED = ("calls", "prompt", "completion", "cached", "usd", "seconds")
+"""Columns of the table `accounts`."""
+FAILED = ("failed", "estimated", "estimated_prompt", "estimated_completion", "estimated_usd")
+"""Columns of the table `failed_calls`."""
 
 
 class Ledger:
@@ -128,24 +137,35 @@ class Ledger:
 
     def _settle(self, meter: Meter | None) -> None:
         accounts, faults = meter.unsettled() if meter is not None else ({}, {})
-        for role, a in accounts.items():
-            self._db.execute(
-                "INSERT INTO accounts VALUES (?,?,?,?,?,?,?) ON CONFLICT (role) DO UPDATE SET calls = calls + "
-                "excluded.calls, prompt = prompt + excluded.prompt, completion = completion + excluded.completion, "
-                "cached = cached + excluded.cached, usd = usd + excluded.usd, seconds = seconds + excluded.seconds",
-                (role, a.calls, a.prompt, a.completion, a.cached, a.usd, a.seconds),
-            )
+        for role, account in accounts.items():
+            for table, names in (("accounts", ANSWERED), ("failed_calls", FAILED)):
+                self._add_to(table, role, {name: getattr(account, name) for name in names})
         for kind, times in faults.items():
             self._db.execute(
                 "INSERT INTO faults VALUES (?,?) ON CONFLICT (kind) DO UPDATE SET times = times + excluded.times",
                 (kind, times),
             )
 
-    def accounts(self) -> dict[str, Account]:
+    def _add_to(self, table: str, role: str, values: Mapping[str, float]) -> None:
+        """Add numbers to the row of a role."""
+        if not any(values.values()):
+            return
+        grown = ", ".join(f"{name} = {name} + excluded.{name}" for name in values)
+        marks = ", ".join("?" for _ in values)
+        # Names of tables and columns are ours, never input.
+        self._db.execute(
+            f"INSERT INTO {table} (role, {', '.join(values)}) VALUES (?, {marks}) "  # noqa: S608
+            f"ON CONFLICT (role) DO UPDATE SET {grown}",
+            (role, *values.values()),
+        )
+
+    def accounts(self) -> dict[str, RunAccount]:
         """Role -> what its calls have cost over all starts of the run."""
-        rows = self._db.execute("SELECT * FROM accounts ORDER BY role")
-        names = ("calls", "prompt", "completion", "cached", "usd", "seconds")
-        return {role: Account.model_validate(dict(zip(names, rest, strict=True))) for role, *rest in rows}
+        found: dict[str, dict[str, float]] = {}
+        for table, names in (("accounts", ANSWERED), ("failed_calls", FAILED)):
+            for role, *rest in self._db.execute(f"SELECT role, {', '.join(names)} FROM {table}"):  # noqa: S608
+                found.setdefault(role, {}).update(zip(names, rest, strict=True))
+        return {role: RunAccount.model_validate(found[role]) for role in sorted(found)}
 
     def faults(self) -> dict[str, int]:
         """Class of endpoint fault -> times, over all starts of the run."""

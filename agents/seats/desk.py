@@ -1,9 +1,10 @@
 """The desk: the one place where a model of a team is called. What a call cost comes back with its reply.
 
 A call goes to the endpoint of its seat with most room, waits at that endpoint's gate, must end within the seat's
-`timeout` (the whole of it: an endpoint that sends a byte a minute is late too), and is counted on the run's meter.
-Failures come out as ProviderError by class and are repeated by the graph's retry policies; only an empty reply is asked
-for again here, twice, since a reply that stays empty is the model's own.
+`timeout` (the whole of it: an endpoint that sends a byte a minute is late too), and is counted on the run's meter: by
+the endpoint's usage, or by estimate (estimate.py) where it failed after it was sent. Failures come out as ProviderError
+by class and are repeated by the graph's retry policies; only an empty reply is asked for again here, twice, since a
+reply that stays empty is the model's own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..context import Seat
 from ..errors import ProviderError
 from ..state import Spent
 from . import REMOTE, open_seat, opened_seat, split_spec
+from .estimate import lost_call
 from .gate import Gate
 from .meter import OutOfBudget, count, current_meter
 
@@ -109,12 +111,17 @@ async def call(
             reply = await answered(player, messages, place.seat, seconds)
             row = account(seat, role, reply, time.monotonic() - begun)
             place.gate.succeeded()
-        except ProviderError as error:
-            count(error.kind)
-            if error.kind in ("rate", "server"):
-                overloaded(place.gate, error)
-            elif error.kind == "refused" and len(places) > 1:
-                place.gate.close(DOWN_SECONDS)
+        except (ProviderError, TimeoutError, asyncio.CancelledError) as error:
+            if meter is not None and place.remote:
+                lost = lost_call(error, seat, role, messages, tools, options)
+                if lost is not None:
+                    meter.lost(lost)
+            if isinstance(error, ProviderError):
+                count(error.kind)
+                if error.kind in ("rate", "server"):
+                    overloaded(place.gate, error)
+                elif error.kind == "refused" and len(places) > 1:
+                    place.gate.close(DOWN_SECONDS)
             raise
         finally:
             place.gate.leave()
