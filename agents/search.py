@@ -17,6 +17,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from .answers import fold
 from .context import Context
+from .errors import ProviderError
 from .extractor import extracted_lines
 from .library.chunks import Chunk
 from .library.index import words
@@ -52,8 +53,19 @@ def extract(context: Context, query: str, passages: Sequence[Chunk]) -> str:
 
 
 async def read(context: Context, query: str, passages: Sequence[Chunk]) -> tuple[str, list[Spent]]:
-    """The observation made of `passages` by the extract seat, which reads them side by side, and what it cost."""
-    found = await asyncio.gather(*(copied_lines(context, query, passage) for passage in passages))
+    """The observation made of `passages` by the extract seat, which reads them side by side, and what it cost.
+
+    Raises:
+        ProviderError: the endpoint failed at one of them; the node's retry policy decides what follows.
+        OutOfBudget: one of them was not sent.
+    """
+    reading = (copied_lines(context, query, passage) for passage in passages)
+    # All are waited for: what was sent is billed, and a repeated node finds the replies (agents/seats/attempts.py).
+    ended = await asyncio.gather(*reading, return_exceptions=True)
+    failed = [each for each in ended if isinstance(each, BaseException)]
+    if failed:
+        raise next((each for each in failed if not isinstance(each, ProviderError)), failed[0])
+    found = [each for each in ended if not isinstance(each, BaseException)]
     return observation(passages, [text for text, _ in found]), [row for _, rows in found for row in rows]
 
 

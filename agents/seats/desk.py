@@ -21,6 +21,7 @@ from ..context import Seat
 from ..errors import ProviderError
 from ..state import Spent
 from . import REMOTE, open_seat, opened_seat, split_spec
+from .attempts import Request, bought_before, remember
 from .estimate import lost_call
 from .gate import Gate
 from .meter import OutOfBudget, count, current_meter
@@ -85,7 +86,7 @@ async def call(
     seconds: float | None = None,
     **options: Any,
 ) -> tuple[AIMessage, Spent]:
-    """One call of a seat.
+    """One call of a seat; a node that is repeated gets the replies that its earlier attempts paid for.
 
     Args:
         role: whose account the tokens go on.
@@ -100,6 +101,10 @@ async def call(
     """
     places = endpoints(seat)
     place = places[0] if len(places) == 1 else max(places, key=lambda each: each.gate.room)
+    request = Request.of(seat, role, messages, tools, options)
+    before = bought_before(request)
+    if before is not None:
+        return before
     player = await bound(place.seat, tools, options)
     meter = current_meter()
     for _ in range(EMPTY_AGAIN + 1):
@@ -130,6 +135,8 @@ async def call(
         if not (place.remote and empty(reply)):
             break
         count("empty")
+    if place.remote:
+        remember(request, reply, row)
     return reply, row
 
 
