@@ -28,6 +28,8 @@ from agents.tools import SEARCH
 from distill.collect import Collected, collect, now
 from distill.ledger import Ledger
 from graphs.episode import Table
+from retort.cli import main
+from retort.pilot import forecast_text
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = """
@@ -171,3 +173,41 @@ def test_estimates_are_said_as_estimates() -> None:
     assert (done.tokens, done.usd) == (2110, 0.75)
     assert "2 failed calls counted as billed, by estimate: 2,000 tokens and 0.25 USD at the most" in done.said()
     assert done.said().endswith("0.75 USD in all")
+
+
+def test_a_pilot_counts_what_was_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every third reply breaks off: the forecast holds the calls that were sent, and what they may be billed."""
+    monkeypatch.chdir(tmp_path)
+
+    def fault(number: int, body: dict[str, Any]) -> str | None:
+        return None if number % 3 else "cut"
+
+    with serving(AnswerKey(tasks=()), fault=fault) as server:
+        path = tmp_path / "run.toml"
+        seat = f'{{ model = "openai:m@{server.url}", price = {{ prompt = 1.0, completion = 10.0 }}, max_tokens = 100 }}'
+        little.write_microdomain(tmp_path)
+        text = f'name = "k"\n[corpus]\nmanuals = "manual"\nfacts = "facts.jsonl"\n[teams.teacher]\nreason = {seat}\n'
+        path.write_text(text + "[exam]\ntrain = 60\ntest = 20\n")
+        for stage in ("index", "exam"):
+            assert main([stage, str(path)]) == 0
+        assert main(["plan", str(path), "--pilot", "10"]) == 0
+        said = capsys.readouterr().out
+        sent = len(server.seen)
+    rows = {line.split("  ")[1]: line.split() for line in said.splitlines() if line.startswith("  ")}
+    with Ledger(tmp_path / "runs" / "k" / "ledger.sqlite") as ledger:
+        account = ledger.accounts()["reason"]
+        assert account.failed == sent // 3
+        assert rows["calls"][1] == f"{sent:,}"
+        assert rows["prompt tokens"][2] == f"{account.prompt + account.estimated_prompt:,}"
+        assert float(rows["usd"][1]) == pytest.approx(account.money, abs=0.006)
+    assert (
+        f"of {sent} calls sent so far {sent // 3} failed (cut {sent // 3}); {sent // 3} of these may be billed" in said
+    )
+
+
+def test_a_pilot_of_which_nothing_came_says_so() -> None:
+    assert forecast_text("react", [], 60, 4, {}) == [
+        "  pilot react: no task of 60 could be played to its end, so that nothing can be forecast"
+    ]
