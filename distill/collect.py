@@ -21,6 +21,7 @@ from agents.errors import BudgetError, ConfigError, ProviderError
 from agents.seats import close_seats, open_seat, split_spec
 from agents.seats.desk import one_by_one
 from agents.seats.meter import Budget, Meter, OwnPurse, RunAccount
+from agents.seats.prices import check_prices
 from agents.task import Task
 from agents.tools.kit import close_kits
 from graphs.episode import Table
@@ -157,10 +158,11 @@ async def collect(
     Raises:
         ProviderError: the endpoint is plainly down; what was finished is in the ledger.
         BudgetError: the budget is used up; what was begun goes on in the next run.
-        ConfigError: seats that cannot be shared by processes.
+        ConfigError: seats that cannot be shared by processes, or a budget in USD with seats that have no price.
     """
     order = Order(samples=samples, enough=enough)
     budget = budget or Budget()
+    check_prices(budget, table.context)
     for seat in table.context.team.seats().values():
         if workers > 1 and split_spec(seat.model)[0] != "openai" and not split_spec(seat.model)[2]:
             raise ConfigError(

@@ -294,6 +294,21 @@ def leaderboard(run: Run) -> str:
     return fold(format_table(board).splitlines()[0])
 
 
+def check_budget(run: Run, only: Sequence[str] | None) -> None:
+    """Raise ConfigError where the money of a stage that plays could not be counted."""
+    from agents.seats.prices import check_prices
+
+    config = run.config
+    plays: list[tuple[str, Mode, Verify]] = []
+    if only is None or "collect" in only:
+        plays += [(config.collect.team, mode, config.collect.verify) for mode in config.collect.modes]
+    if only is None or "evaluate" in only:
+        plays += [(arm.team, arm.mode, "score") for arm in config.arms() if arm.team in config.teams]
+    for name, mode, verify in plays:
+        context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)
+        check_prices(config.budget, context)
+
+
 WORK: dict[str, Callable[[Run], str]] = {
     "index": index,
     "exam": exam,
@@ -311,7 +326,9 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
 
     Raises:
         StageError: a stage outside `only` that a wanted one reads is not fresh.
+        ConfigError: a budget in USD with seats that have no price, said before anything is done.
     """
+    check_budget(run, only)
     write_resolved(run.config, run.folder)
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
