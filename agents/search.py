@@ -26,6 +26,7 @@ from .seats import REMOTE, split_spec
 from .seats.desk import call
 from .seats.meter import count
 from .state import Spent
+from .structured import writable
 
 NOTHING = "nothing found"
 LINE_CHARS = 240
@@ -40,7 +41,7 @@ async def rewrite(context: Context, query: str) -> tuple[str, list[Spent]]:
     if context.team.search is None:
         return query, []
     reply, row = await call(context.team.search, "search", [SystemMessage(prompt("rewrite")), HumanMessage(query)])
-    better = fold(str(reply.content).partition("\n")[0])
+    better = fold(writable(str(reply.content)).partition("\n")[0])
     return better or query, [row]
 
 

@@ -19,8 +19,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from agents.seats.scripted import Scripted, open_scripted
 
 Fault = Callable[[int, dict[str, Any]], tuple[int, Any] | str | None]
-"""Number of the request (from 1) and its body -> status and JSON instead of the reply; "cut" breaks the reply off,
-"stall" never answers; None = the seat answers."""
+"""Number of the request (from 1) and its body -> status and JSON (or bytes) instead of the reply; "cut" breaks the
+reply off, "stall" never answers; None = the seat answers."""
 
 
 def to_langchain(rows: list[dict[str, Any]]) -> list[BaseMessage]:
@@ -112,7 +112,7 @@ class Server:
                         owner.in_flight -= 1
 
             def send(self, status: int, body: Any, missing: int = 0) -> None:
-                data = json.dumps(body).encode()
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(data) + missing))

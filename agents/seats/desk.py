@@ -22,7 +22,7 @@ from ..errors import ProviderError
 from ..state import Spent
 from . import REMOTE, open_seat, opened_seat, split_spec
 from .attempts import Request, bought_before, remember
-from .estimate import lost_call
+from .estimate import estimated_row, lost_call
 from .gate import Gate
 from .meter import OutOfBudget, count, current_meter
 
@@ -115,6 +115,9 @@ async def call(
             begun = time.monotonic()
             reply = await answered(player, messages, place.seat, seconds)
             row = account(seat, role, reply, time.monotonic() - begun)
+            if place.remote and reply.usage_metadata is None and computed(reply):
+                count("usage")
+                row = estimated_row(row, seat, messages, tools, options, reply)
             place.gate.succeeded()
         except (ProviderError, TimeoutError, asyncio.CancelledError) as error:
             if meter is not None and place.remote:
@@ -199,6 +202,11 @@ def account(seat: Seat, role: str, reply: AIMessage, seconds: float) -> Spent:
     cached = int((usage.get("input_token_details") or {}).get("cache_read", 0) or 0)
     usd = seat.price.usd(prompt, completion, cached) if seat.price else 0.0
     return Spent(role=role, prompt=prompt, completion=completion, cached=cached, usd=usd, seconds=seconds)
+
+
+def computed(reply: AIMessage) -> bool:
+    """Whether a reply without usage was computed: a prompt that outgrew the model was not."""
+    return reply.response_metadata.get("finish_reason") != "context"
 
 
 def forget() -> None:

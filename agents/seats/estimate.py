@@ -1,6 +1,7 @@
-"""What a call may have cost where its endpoint did not say: 4 characters a token of what was sent, and `max_tokens`.
+"""What a call may have cost where its endpoint did not say so, or said what cannot be: 4 characters a token.
 
-A call that timed out or broke off was computed, and providers bill it; nothing tells how much of it. The estimate is an
+A call that timed out or broke off was computed, and providers bill it; nothing tells how much of it, so `max_tokens` of
+reply are counted. The estimate is an
 upper one for English and code, where a token has 4 characters or more; other scripts are counted by their UTF-8 bytes,
 since their tokens have fewer characters.
 """
@@ -15,6 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from ..context import Seat
 from ..errors import ProviderError
+from ..state import Spent
 from .meter import Lost
 
 TOKEN_BYTES = 4
@@ -46,6 +48,20 @@ def prompt_tokens(
     said = [written(message) for message in messages]
     said += [json.dumps(value, ensure_ascii=False, default=str) for value in (tools, options) if value]
     return tokens_of("".join(said))
+
+
+def estimated_row(
+    row: Spent,
+    seat: Seat,
+    messages: Sequence[BaseMessage],
+    tools: Sequence[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    reply: AIMessage,
+) -> Spent:
+    """The account of an answered call whose usage could not be believed: by what was sent and what came."""
+    prompt, completion = prompt_tokens(messages, tools, options), tokens_of(written(reply))
+    usd = seat.price.usd(prompt, completion) if seat.price else 0.0
+    return {**row, "prompt": prompt, "completion": completion, "cached": 0, "usd": usd}
 
 
 def lost_call(

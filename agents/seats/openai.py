@@ -22,6 +22,7 @@ from ..context import Seat
 from ..errors import ProviderError, SeatError, need
 from ..transport.aside import set_aside
 from .turns import my_turn, turn_over
+from .usage import read_completion
 
 need("langchain_openai", "openai")
 need("aiohttp", "openai")
@@ -110,7 +111,7 @@ def retry_after(error: openai.APIStatusError) -> float | None:
     return None
 
 
-NO_COMPLETION = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+NO_COMPLETION = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError)
 """What the client and LangChain raise where a body is JSON or not, but no chat completion."""
 
 
@@ -134,7 +135,19 @@ class ReasoningChatOpenAI(ChatOpenAI):
         try:
             if self._use_responses_api(payload):
                 return await super()._agenerate(messages, stop, run_manager, **kwargs)
-            return self._create_chat_result(await self._posted(payload))
+            answer = await self._posted(payload)
+        except (openai.APIError, *NO_COMPLETION) as error:
+            return self._failed(error)
+        return self.read(answer)
+
+    def read(self, raw: object) -> ChatResult:
+        """An endpoint's JSON as a message; usage that cannot be is left out.
+
+        Raises:
+            ProviderError: it is no chat completion.
+        """
+        try:
+            return self._create_chat_result(raw)
         except (openai.APIError, *NO_COMPLETION) as error:
             return self._failed(error)
 
@@ -167,21 +180,18 @@ class ReasoningChatOpenAI(ChatOpenAI):
         raise provider_error(error, self._where, self._key) from None
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
-        raw = response.model_dump(warnings=False) if isinstance(response, BaseModel) else response
-        if not isinstance(raw, dict):
-            return super()._create_chat_result(raw, generation_info)  # names what came instead of a completion
-        said = [choice.get("message") or {} for choice in raw.get("choices") or []]
-        odd = [set_aside(message) for message in said]  # ChatOpenAI fails on them as a whole
+        raw = read_completion(response.model_dump(warnings=False) if isinstance(response, BaseModel) else response)
+        (said,) = (choice["message"] for choice in raw["choices"])
+        calls = set_aside(said)  # ChatOpenAI fails on them as a whole
         result = super()._create_chat_result(raw, generation_info)
-        for generation, message, calls in zip(result.generations, said, odd, strict=False):
-            extra = generation.message.additional_kwargs
-            thought = message.get("reasoning_content") or message.get("reasoning")
-            if thought:
-                extra["reasoning_content"] = thought
-            if message.get("refusal"):
-                extra["refusal"] = message["refusal"]
-            if calls and isinstance(generation.message, AIMessage):
-                generation.message.invalid_tool_calls += calls
+        message = result.generations[0].message
+        thought = said.get("reasoning_content") or said.get("reasoning")
+        if thought:
+            message.additional_kwargs["reasoning_content"] = thought
+        if said.get("refusal"):
+            message.additional_kwargs["refusal"] = said["refusal"]
+        if calls and isinstance(message, AIMessage):
+            message.invalid_tool_calls += calls
         return result
 
     def _convert_chunk_to_generation_chunk(
