@@ -19,6 +19,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from ..context import Seat
 from ..errors import ProviderError
+from ..redaction import redacted
 from ..state import Spent
 from . import REMOTE, open_seat, opened_seat, split_spec
 from .attempts import Request, bought_before, remember
@@ -175,7 +176,7 @@ async def answered(player: Any, messages: Sequence[BaseMessage], seat: Seat, sec
         if own:
             raise
         raise ProviderError(
-            "timeout", f"seat {seat.model!r} did not answer within {seat.timeout:g} s; raise its `timeout`"
+            "timeout", f"seat {redacted(seat.model)!r} did not answer within {seat.timeout:g} s; raise its `timeout`"
         ) from None
     if not isinstance(reply, AIMessage):
         raise TypeError(f"seat {seat.model!r} returned a {type(reply).__name__}")

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from ..context import Seat
 from ..errors import ProviderError, SeatError, need
+from ..redaction import know, redacted, secrets_of_url
 from ..transport.aside import set_aside
 from .turns import my_turn, turn_over
 from .usage import read_completion
@@ -35,6 +36,8 @@ QUOTA_SECONDS = 120.0
 """A 429 that asks to wait longer than this is no overload: the run stops and says when to come back."""
 MOST_SAID = 300
 """Characters of an endpoint's own words that an error repeats."""
+MOST_READ = 20_000
+"""Characters of them that are looked through for keys: a page of HTML may be megabytes long."""
 
 
 def provider_error(error: Exception, where: str, key: str) -> ProviderError:
@@ -58,9 +61,7 @@ def provider_error(error: Exception, where: str, key: str) -> ProviderError:
         kind, next_step = "server", "the endpoint failed; run again to continue"
     status = error.status_code if isinstance(error, openai.APIStatusError) else None
     told = f" ({status})" if status else ""
-    said = " ".join(str(error).split())[:MOST_SAID] or type(error).__name__
-    if key:
-        said = said.replace(key, "[key]")
+    said = redacted(" ".join(str(error)[:MOST_READ].split()), [key])[:MOST_SAID] or type(error).__name__
     return ProviderError(kind, f"endpoint {where}{told}: {said}; {next_step}", after, status)
 
 
@@ -246,13 +247,18 @@ def open_openai(model: str, url: str | None, seat: Seat) -> ReasoningChatOpenAI:
         SeatError: the environment variable with the key is empty and the endpoint is not on this machine.
     """
     key = os.environ.get(seat.key_env, "")
+    know(key, *secrets_of_url(url or os.environ.get("OPENAI_BASE_URL", "")))
     if not key and url is not None and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
         key = "none"  # local servers ask for no key, the client insists on one
     if not key:
         raise SeatError(f"seat {seat.model!r}: environment variable {seat.key_env!r} is empty; export the key there")
+    base, _, query = (url or "").partition("?")
     return ReasoningChatOpenAI(
         model=model,
-        base_url=url,
+        base_url=base or None,
+        # Parameters of the URL (`?api-version=...`) go behind the path of each request; as a part of `base_url` the
+        # client would put the path behind them.
+        default_query=dict(parse_qsl(query)) or None,
         api_key=key,
         temperature=seat.temperature,
         max_tokens=seat.max_tokens,  # an alias of max_completion_tokens, which older servers lack

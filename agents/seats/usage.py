@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..redaction import without_in
 from ..transport.lenient import writable, writable_value
 
 MOST_TOKENS = 10_000_000
@@ -29,7 +30,7 @@ def read_completion(raw: object) -> dict[str, Any]:
         ValueError: this is no chat completion; says what is wrong with it.
     """
     if not isinstance(raw, Mapping):
-        raise ValueError(f"the answer is {kind_of(raw)}, not an object: {str(raw)[:200]}")
+        raise ValueError(f"the answer is {kind_of(raw)}, not an object: {raw!s:.20000}")
     if raw.get("error"):
         raise ValueError(f"the answer is an error: {raw['error']}")
     choices = raw.get("choices")
@@ -45,6 +46,7 @@ def read_completion(raw: object) -> dict[str, Any]:
     for name in ("reasoning_content", "reasoning", "refusal"):
         if isinstance(message.get(name), str):
             said[name] = writable(message[name])
+    said = without_in(said)  # an endpoint that repeats its caller's key in a reply: it would be recorded and trained
     finish = choice.get("finish_reason")
     read = {
         "choices": [{"message": said, "finish_reason": finish if isinstance(finish, str) else None}],
