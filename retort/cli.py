@@ -110,6 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     from agents.errors import ProofError, RetortError
 
+    from .outward import keep_in
+
+    keep_in()
     try:
         return command(arguments)
     except ProofError as error:
@@ -179,9 +182,13 @@ def command(arguments: argparse.Namespace) -> int:
 def opened(arguments: argparse.Namespace) -> Run:
     """The config and run folder that the arguments name."""
     from .config import load_config
+    from .outward import settle
     from .pipeline import Run
 
     config = load_config(arguments.config)
+    said = settle(config)
+    if said:
+        print(said, file=sys.stderr)
     folder = arguments.run
     if folder is None:
         folder = arguments.config if arguments.config.is_dir() else Path("runs") / config.name

@@ -104,6 +104,13 @@ class StudentConfig(Section):
     """Tokens of one reply of the student, its base and their stages."""
 
 
+class TracingConfig(Section):
+    """[tracing]: what is shown to others; variables of the shell alone switch nothing on."""
+
+    langsmith: bool = False
+    """Send every prompt, reply, question and gold to LangSmith, by its own variables (LANGSMITH_API_KEY, ...)."""
+
+
 class Arm(Section):
     """[[evaluate.arms]]: one row of the leaderboard."""
 
@@ -145,6 +152,7 @@ class RunConfig(Section):
     cpt: CptConfig = CptConfig()
     sft: SftConfig = SftConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    tracing: TracingConfig = TracingConfig()
 
     @model_validator(mode="after")
     def _names_exist(self) -> RunConfig:
