@@ -108,13 +108,16 @@ async def call(
         return before
     player = await bound(place.seat, tools, options)
     meter = current_meter()
+    left = seconds
     for _ in range(EMPTY_AGAIN + 1):
+        if left is not None and left <= 0:
+            raise TimeoutError
         await place.gate.enter()
         try:
             if meter is not None and (used := meter.used_up()):
                 raise OutOfBudget(used)
             begun = time.monotonic()
-            reply = await answered(player, messages, place.seat, seconds)
+            reply = await answered(player, messages, place.seat, left)
             row = account(seat, role, reply, time.monotonic() - begun)
             if place.remote and reply.usage_metadata is None and computed(reply):
                 count("usage")
@@ -138,6 +141,7 @@ async def call(
             meter.paid(row)
         if not (place.remote and empty(reply)):
             break
+        left = None if left is None else left - row["seconds"]
         count("empty")
     if place.remote:
         remember(request, reply, row)
