@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from agents.errors import RetortError
 from agents.seats import close_seats
 from agents.seats.meter import Budget, Meter
+from agents.storage import storage_error
 from agents.task import Task
 from agents.tools import close_kits
 from graphs.episode import Table
@@ -191,8 +192,8 @@ def work(
         return
     except RetortError as error:
         line.send(error)
-    except Exception:
-        line.send(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
+    except Exception as error:
+        line.send(storage_error(error) or RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
 
 
 def run_loop(playing: Coroutine[Any, Any, T]) -> T:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from agents.errors import LedgerError, ProviderError
 from agents.seats.meter import Meter, RunAccount
+from agents.storage import storage_error
 from agents.task import Task
 from graphs.trajectory import VERSION, Trajectory
 
@@ -49,26 +51,61 @@ FAILED = ("failed", "estimated", "estimated_prompt", "estimated_completion", "es
 class Ledger:
     """A ledger file, open. Use as a context manager; one thread at a time.
 
+    A write that fails leaves the file as it was, and the ledger usable: what was to be written can be written later.
+
+    Args:
+        patience: seconds that another program's lock is waited for.
+
     Raises:
         LedgerError: the file is no ledger, or one of another version.
+        StorageError: it cannot be written: disk full, read-only, locked. Every method that writes may raise it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = 30.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._db = self._connected(patience)
+
+    def _connected(self, patience: float) -> sqlite3.Connection:
+        """The database, with its tables."""
+        path, db = self.path, None
         try:
-            self._db = sqlite3.connect(path, timeout=30.0)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(VERSION),))
-            self._db.commit()
-            (version,) = self._db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
+            db = sqlite3.connect(path, timeout=patience)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.executescript(_SCHEMA)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(VERSION),))
+            db.commit()
+            (version,) = db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
         except sqlite3.DatabaseError as error:
+            if db is not None:
+                db.close()
+            unwritable = storage_error(error, path)
+            if unwritable is not None:
+                raise unwritable from error
             raise LedgerError(f"{path} cannot be read as a ledger ({error}): move it away and run again") from None
         if version != str(VERSION):
-            self._db.close()
+            db.close()
             raise LedgerError(f"{path} is of version {version!r}, this Retort writes {VERSION}: move it away")
+        return db
+
+    @contextmanager
+    def _writing(self, meter: Meter | None = None) -> Iterator[None]:
+        """One transaction, whole or not at all, with what `meter` has counted since it was last asked."""
+        counted = meter.unsettled() if meter is not None else ({}, {})
+        try:
+            yield
+            self._settle(*counted)
+            self._db.commit()
+        except BaseException as error:
+            with suppress(sqlite3.Error):
+                self._db.rollback()
+            if meter is not None:
+                meter.put_back(*counted)
+            unwritable = storage_error(error, self.path)
+            if unwritable is not None:
+                raise unwritable from error
+            raise
 
     def __enter__(self) -> Ledger:
         return self
@@ -101,18 +138,17 @@ class Ledger:
         """
         t = trajectory
         row = (t.key, t.task_id, t.team, t.mode, t.sample, t.stop, int(t.verdict.accepted), t.to_json())
-        done = self._db.execute("INSERT OR IGNORE INTO trajectories VALUES (?,?,?,?,?,?,?,?)", row)
-        self._db.execute("DELETE FROM failures WHERE key = ?", (t.key,))
-        self._db.execute("DELETE FROM unfinished WHERE key = ?", (t.key,))
-        self._settle(meter)
-        self._db.commit()
+        with self._writing(meter):
+            done = self._db.execute("INSERT OR IGNORE INTO trajectories VALUES (?,?,?,?,?,?,?,?)", row)
+            self._db.execute("DELETE FROM failures WHERE key = ?", (t.key,))
+            self._db.execute("DELETE FROM unfinished WHERE key = ?", (t.key,))
         return done.rowcount == 1
 
     def failed(self, key: str, task: Task, team: str, error: ProviderError) -> None:
         """Write down that the endpoint failed for good in an episode, which is still to be played."""
         row = (key, task.id, team, f"provider:{error.kind}", str(error))
-        self._db.execute("INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?)", row)
-        self._db.commit()
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?)", row)
 
     def failures(self) -> dict[str, str]:
         """Key of each episode that its endpoint did not let end -> its label, `provider:KIND`."""
@@ -120,8 +156,8 @@ class Ledger:
 
     def pause(self, key: str, state: str) -> None:
         """Keep an unfinished episode."""
-        self._db.execute("INSERT OR REPLACE INTO unfinished VALUES (?,?)", (key, state))
-        self._db.commit()
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO unfinished VALUES (?,?)", (key, state))
 
     def unfinished(self, key: str) -> str | None:
         """What a pause kept of an episode."""
@@ -130,13 +166,11 @@ class Ledger:
 
     def settle(self, meter: Meter, seconds: float = 0.0) -> None:
         """Write down what `meter` has counted since it was last asked, and wall time."""
-        self._settle(meter)
         clock = "INSERT INTO clock VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET seconds = seconds + excluded.seconds"
-        self._db.execute(clock, (seconds,))
-        self._db.commit()
+        with self._writing(meter):
+            self._db.execute(clock, (seconds,))
 
-    def _settle(self, meter: Meter | None) -> None:
-        accounts, faults = meter.unsettled() if meter is not None else ({}, {})
+    def _settle(self, accounts: Mapping[str, RunAccount], faults: Mapping[str, int]) -> None:
         for role, account in accounts.items():
             for table, names in (("accounts", ANSWERED), ("failed_calls", FAILED)):
                 self._add_to(table, role, {name: getattr(account, name) for name in names})

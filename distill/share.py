@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.errors import ProviderError
+from agents.errors import ProviderError, StorageError
 from agents.seats.meter import Meter, metered
 from agents.seats.turns import in_turns, my_turn
 from agents.task import Task
@@ -152,9 +153,10 @@ async def share(
             later.append(task)
 
     async def settle() -> None:
-        while True:
-            await asyncio.sleep(SETTLE_SECONDS)
-            ledger.settle(meter)
+        with suppress(StorageError):  # said by the episode that cannot be recorded, and at the end
+            while True:
+                await asyncio.sleep(SETTLE_SECONDS)
+                ledger.settle(meter)
 
     settling = asyncio.create_task(settle())
     try:

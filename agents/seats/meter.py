@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple, Protocol, Self
@@ -97,6 +97,11 @@ class RunAccount(Account):
         """USD, estimated ones included."""
         return self.usd + self.estimated_usd
 
+    def with_all(self, other: RunAccount) -> RunAccount:
+        """Both accounts together."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields}
+        return self.model_copy(update=sums)
+
     def with_failed(self, call: Lost) -> RunAccount:
         """The account with one more failed call on it."""
         return self.model_copy(
@@ -176,6 +181,12 @@ class Meter:
         accounts, faults = self._accounts, dict(self._faults)
         self._accounts, self._faults = {}, Counter()
         return accounts, faults
+
+    def put_back(self, accounts: Mapping[str, RunAccount], faults: Mapping[str, int]) -> None:
+        """What `unsettled` gave could not be written down: it is still to be."""
+        for role, account in accounts.items():
+            self._accounts[role] = self._accounts.get(role, RunAccount()).with_all(account)
+        self._faults.update(faults)
 
     def used_up(self) -> str | None:
         """Which part of the budget is used up, in words; None where there is some left."""
