@@ -1,6 +1,7 @@
 """The ledger: every episode once, in SQLite with a write-ahead log.
 
-An episode is committed when it ends, so killing the process at any point costs at most the episodes in flight. Provider
+An episode is committed when it ends, so killing the process at any point costs at most the episodes in flight, and a
+power cut those of the last quarter of a second. Provider
 failures are no attempts: they stand in a table of their own until the episode is played. Beside the episodes the ledger
 keeps what pauses left unfinished, and the accounts: what calls cost by role, endpoint faults by class, and wall time.
 """
@@ -8,6 +9,7 @@ keeps what pauses left unfinished, and the accounts: what calls cost by role, en
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +44,13 @@ CREATE TABLE IF NOT EXISTS faults (kind TEXT PRIMARY KEY, times INTEGER NOT NULL
 CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), seconds REAL NOT NULL);
 """
 
+SYNC_SECONDS = 0.25
+"""A commit is made to outlive a power cut (`synchronous=FULL`) at most so often; others are synced with the next.
+
+Measured on a virtual disk, records of 6 kB: 265 commits a second with FULL (3.9 ms each), 3,300 to 4,400 with NORMAL
+(0.06 ms); an episode takes some 9 ms of CPU at a fast endpoint. FULL at every commit would take a third of a process
+there; four a second take 1.6 % of it, and with a teacher of one episode a second each commit is one of these.
+"""
 ANSWERED = ("calls", "prompt", "completion", "cached", "usd", "seconds")
 """Columns of the table `accounts`."""
 FAILED = ("failed", "estimated", "estimated_prompt", "estimated_completion", "estimated_usd")
@@ -64,6 +73,7 @@ class Ledger:
     def __init__(self, path: Path, patience: float = 30.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._synced = float("-inf")
         self._db = self._connected(patience)
 
     def _connected(self, patience: float) -> sqlite3.Connection:
@@ -72,7 +82,6 @@ class Ledger:
         try:
             db = sqlite3.connect(path, timeout=patience)
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
             db.executescript(_SCHEMA)
             db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(VERSION),))
             db.commit()
@@ -93,10 +102,15 @@ class Ledger:
     def _writing(self, meter: Meter | None = None) -> Iterator[None]:
         """One transaction, whole or not at all, with what `meter` has counted since it was last asked."""
         counted = meter.unsettled() if meter is not None else ({}, {})
+        now = time.monotonic()
+        lasting = now - self._synced >= SYNC_SECONDS
         try:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
             yield
             self._settle(*counted)
             self._db.commit()
+            if lasting:
+                self._synced = now
         except BaseException as error:
             with suppress(sqlite3.Error):
                 self._db.rollback()

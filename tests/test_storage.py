@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from agents.files import write_text
 from agents.seats.meter import Meter
 from agents.state import Spent
 from agents.storage import storage_error
-from distill.ledger import Ledger
+from distill.ledger import SYNC_SECONDS, Ledger
 from graphs.trajectory import Trajectory, Verdict
 from retort.cli import main
 
@@ -193,6 +194,25 @@ def test_what_could_not_be_written_down_is_not_forgotten(small: Path) -> None:
         account = ledger.accounts()["reason"]
         assert (account.calls, account.usd, ledger.faults(), ledger.seconds()) == (3, 1.5, {"cut": 1}, 1.0)
         assert ledger.add(episode(2), meter)
+
+
+def test_commits_outlive_a_power_cut_at_most_four_times_a_second(tmp_path: Path) -> None:
+    """In a burst the first commit is synced; the first one after it, a quarter of a second later, takes all along."""
+    full, normal = 2, 1  # values of SQLite's `synchronous`
+
+    def level(ledger: Ledger) -> int:
+        return int(ledger._db.execute("PRAGMA synchronous").fetchone()[0])
+
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        levels = []
+        for number in range(5):
+            ledger.add(episode(number))
+            levels.append(level(ledger))
+        assert levels[0] == full
+        assert normal in levels
+        time.sleep(SYNC_SECONDS)
+        ledger.settle(Meter())
+        assert level(ledger) == full
 
 
 def test_a_file_that_is_no_ledger_is_still_to_be_moved(tmp_path: Path) -> None:
