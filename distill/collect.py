@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
-from agents.errors import BudgetError, ConfigError, ProviderError
+from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
 from agents.seats import close_seats, open_seat, split_spec
 from agents.seats.desk import one_by_one
 from agents.seats.meter import Budget, Meter, OwnPurse, RunAccount
@@ -51,6 +51,8 @@ class Collected(BaseModel):
     """Labels of all that is recorded of what was asked for, and of failures (graphs/labels.py)."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Provider failures by kind; these episodes are still to be played."""
+    causes: dict[str, str] = Field(default_factory=dict)
+    """Kind of provider failure -> what the first one of this run said, with what to do."""
     faults: dict[str, int] = Field(default_factory=dict)
     """Calls that failed at an endpoint and were repeated, by class, over all starts."""
     accounts: dict[str, RunAccount] = Field(default_factory=dict)
@@ -77,6 +79,13 @@ class Collected(BaseModel):
         tokens = sum(account.estimated_prompt + account.estimated_completion for account in every)
         return sum(a.estimated for a in every), tokens, sum(a.estimated_usd for a in every)
 
+    def failed(self) -> list[str]:
+        """Why episodes are still to be played, one line a kind of failure."""
+        return [
+            f"  {kind}, {times} episode{'s' if times > 1 else ''}: {self.causes.get(kind, PROVIDER_KINDS[kind])}"
+            for kind, times in self.failures.items()
+        ]
+
     def said(self) -> str:
         """One line for the person who waits."""
         parts = [f"{self.played} played, {self.known} known, {self.accepted} of the played accepted"]
@@ -94,6 +103,18 @@ class Collected(BaseModel):
         if self.usd:
             parts.append(f"{self.usd:.2f} USD in all")
         return "; ".join(parts)
+
+
+STOPPED: dict[int | str, str] = {
+    402: "the endpoint asks for payment",
+    404: "the endpoint knows no such model or path",
+    "auth": "the endpoint refuses the key",
+    "request": "the endpoint refuses the request",
+    "quota": "the account's quota is used up",
+    "garbage": "what the endpoint answers is no chat completion",
+    "rate": "the endpoint takes no more requests",
+}
+"""Status or kind of the failure that ended a run -> what it is; an endpoint of any other kind is down."""
 
 
 class _Bar:
@@ -203,6 +224,7 @@ async def collect(
         stops=dict(tally.stops),
         labels=dict(Counter(label for key, label in recorded.items() if key in wanted).most_common()),
         failures=dict(tally.failures),
+        causes={kind: said for kind, said in tally.causes.items() if kind in tally.failures},
         faults=ledger.faults(),
         accounts=ledger.accounts(),
         lowest_in_flight=tally.lowest,
@@ -230,10 +252,13 @@ def stopped(done: Collected, tally: Tally, title: str) -> None:
     """Raise what ended a run before its end."""
     left = done.wanted - done.known - done.played - done.spared
     if tally.down is not None:
+        status = f" ({tally.down_status})" if tally.down_status else ""
+        why = STOPPED.get(tally.down_status or tally.down_kind) or STOPPED.get(tally.down_kind)
         raise ProviderError(
             tally.down_kind,
-            f"{title} stopped: the endpoint is down. {done.played} episodes recorded, {left} left: {tally.down}. "
-            "Run the same command again to continue.",
+            f"{title} stopped: {f'{why}{status}' if why else 'the endpoint is down'}. {done.played} episodes recorded, "
+            f"{left} left: {tally.down}. Then run the same command again to continue.",
+            status=tally.down_status,
         )
     if tally.paused is not None:
         raise BudgetError(

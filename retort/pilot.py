@@ -59,7 +59,7 @@ def pilot(run: Run, tasks: int) -> str:
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         for mode in options.modes:
             table = Table.lay(run.collecting(mode))
-            now(
+            done = now(
                 collect(
                     drawn,
                     table,
@@ -75,7 +75,7 @@ def pilot(run: Run, tasks: int) -> str:
             recorded = list(ledger.trajectories())
             played = [t for t in recorded if t.key in keys]
             raised = overhead(recorded, ledger.accounts())
-            lines += forecast_text(mode, played, len(every), options.concurrency, raised)
+            lines += [*forecast_text(mode, played, len(every), options.concurrency, raised), *done.failed()]
         lines += failures_text(ledger)
     return "\n".join(lines)
 

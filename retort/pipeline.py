@@ -159,8 +159,8 @@ def collect(run: Run) -> str:
             done = now(playing)
             if done.failures:
                 raise StageError(
-                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint "
-                    f"({done.failures}); the others are recorded, run the same command again for the rest"
+                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint; the "
+                    "others are recorded, run the same command again for the rest\n" + "\n".join(done.failed())
                 )
             said.append(f"{mode}: {done.said()}")
     return "; ".join(said)

@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import BaseModel
 
 from ..context import Seat
-from ..errors import ProviderError, SeatError, need
+from ..errors import PROVIDER_KINDS, ProviderError, SeatError, need
 from ..redaction import know, redacted, secrets_of_url
 from ..transport.aside import set_aside
 from .turns import my_turn, turn_over
@@ -52,19 +52,30 @@ def provider_error(error: Exception, where: str, key: str) -> ProviderError:
         kind, next_step = "rate", "lower the concurrency, or run again later"
         if after is not None and after > QUOTA_SECONDS:
             kind, next_step = "quota", f"the endpoint asks to come back in {after / 60:.0f} minutes"
-    elif isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
-        kind, next_step = "auth", "is the key in the environment variable that `key_env` names?"
     elif isinstance(error, openai.APIStatusError) and 400 <= error.status_code < 500:
-        kind, next_step = "request", "the endpoint refuses the request itself: model name, tools, or parameters"
+        kind = "auth" if error.status_code in (401, 403) else "request"
+        next_step = REFUSED.get(error.status_code, "it refuses the request itself: model name, tools, or parameters")
     elif isinstance(error, openai.APIStatusError) and error.status_code >= 500:
         after = retry_after(error)
         kind, next_step = "server", "the endpoint failed; run again to continue"
+    words = str(error)
+    if isinstance(
+        error, openai.APIConnectionError
+    ):  # the client says "Request timed out." of a refused connection, too
+        words = f"{PROVIDER_KINDS[kind]}: {deepest(error)}"
     status = error.status_code if isinstance(error, openai.APIStatusError) else None
     told = f" ({status})" if status else ""
-    said = redacted(" ".join(str(error)[:MOST_READ].split()), [key])[:MOST_SAID] or type(error).__name__
+    said = redacted(" ".join(words[:MOST_READ].split()), [key])[:MOST_SAID] or type(error).__name__
     return ProviderError(kind, f"endpoint {where}{told}: {said}; {next_step}", after, status)
 
 
+REFUSED = {
+    401: "is the key in the environment variable that `key_env` names?",
+    402: "top up the account, or name another endpoint",
+    403: "may this key use this model? the environment variable that `key_env` names holds it",
+    404: "is the model's name right, and does the URL end in /v1?",
+}
+"""Status of a refusal -> what to do."""
 NEXT_STEP = {
     "refused": "is the server running, and is the URL right?",
     "cut": "the answer broke off; run again to continue",
@@ -97,6 +108,14 @@ def connection_kind(error: openai.APIConnectionError) -> str:
         if name in names:
             return kind
     return "timeout" if isinstance(error, openai.APITimeoutError) else "refused"
+
+
+def deepest(error: BaseException) -> str:
+    """What the first of an error's causes says: `Connect call failed`, `Name or service not known`."""
+    cause: BaseException | None = error
+    while cause is not None:
+        error, cause = cause, cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
 
 
 def retry_after(error: openai.APIStatusError) -> float | None:
