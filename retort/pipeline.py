@@ -184,8 +184,8 @@ def collect(run: Run) -> str:
             done = now(playing)
             if done.failures:
                 raise StageError(
-                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint "
-                    f"({done.failures}); the others are recorded, run the same command again for the rest"
+                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint; the "
+                    "others are recorded, run the same command again for the rest\n" + "\n".join(done.failed())
                 )
             said.append(f"{name}: {done.said()}")
     write_json(run.folder / COLLECTED, board_parts(run.collecting(options.modes[0])))  # the mode is no part of it
@@ -228,7 +228,8 @@ def dataset(run: Run) -> str:
                 f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one"
             )
         tests = [task for task in every.values() if task.split == "test"]
-        report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
+        texts = training_texts(result.kept, chunks, run.config.dataset)
+        report = leaks(texts, barred, tests, Library.open(run.folder / "library"))
         write_json(run.folder / "leaks.json", [leak_proof(report)])
         report.check()
         counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
@@ -325,6 +326,21 @@ def leaderboard(run: Run) -> str:
     return fold(format_table(board).splitlines()[0])
 
 
+def check_budget(run: Run, only: Sequence[str] | None) -> None:
+    """Raise ConfigError where the money of a stage that plays could not be counted."""
+    from agents.seats.prices import check_prices
+
+    config = run.config
+    plays: list[tuple[str, Mode, Verify]] = []
+    if only is None or "collect" in only:
+        plays += [(config.collect.team, mode, config.collect.verify) for mode in config.collect.modes]
+    if only is None or "evaluate" in only:
+        plays += [(arm.team, arm.mode, "score") for arm in config.arms() if arm.team in config.teams]
+    for name, mode, verify in plays:
+        context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)
+        check_prices(config.budget, context)
+
+
 WORK: dict[str, Callable[[Run], str]] = {
     "index": index,
     "exam": exam,
@@ -342,7 +358,9 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
 
     Raises:
         StageError: a stage outside `only` that a wanted one reads is not fresh, or another process works on the run.
+        ConfigError: a budget in USD with seats that have no price, said before anything is done.
     """
+    check_budget(run, only)
     with alone(run.folder):
         write_resolved(run.config, run.folder)
         recall(run.folder / HASHES)
