@@ -257,6 +257,7 @@ class _Side:
                     kind=draft.kind,
                     entities=draft.entities,
                     group=draft.group,
+                    groups=draft.groups,
                     unseen_module=all(module in held for module in draft.modules),
                     evidence=tuple(dict.fromkeys(hop.chunk for hop in draft.hops)),
                     hops=draft.hops,
