@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.answers import fold
 from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
 from agents.files import read_json, read_jsonl, write_json, write_jsonl
 from agents.task import Task
 
-from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
-from .stages import STAGES, mark, stages_of, states, unmark
+from .config import DEMONSTRATOR, RunConfig, write_resolved
+from .evaluation import evaluate, leaderboard
+from .stages import STAGES, Stage, State, mark, stages_of, states, unmark
 
 if TYPE_CHECKING:
     from distill.collect import Collected
@@ -257,42 +257,6 @@ def training_said(done: TrainingResult) -> str:
     )
 
 
-def evaluate(run: Run) -> str:
-    """Every arm plays the held-out tasks on the same board."""
-    from evals.replay import replay
-
-    tasks = run.tasks("test")[: run.config.evaluate.tasks]
-    options = run.config.evaluate
-    return replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
-
-
-def contexts(run: Run) -> dict[str, Context]:
-    """Arm -> context; every arm is scored by the same verifier without help."""
-    return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
-
-
-def player(run: Run, arm: Arm) -> str:
-    """What kind of player sits in an arm, as the leaderboard tells it."""
-    if arm.team in ("base", "cpt", "student") and arm.team not in run.config.teams:
-        return {"base": "base", "cpt": "base+cpt", "student": "student"}[arm.team]
-    return "student" if arm.team == "student" else "teacher" if arm.team == run.config.collect.team else "team"
-
-
-def leaderboard(run: Run) -> str:
-    """Scores into leaderboard.{json,csv,md} and report.html."""
-    from evals.leaderboard import ArmSpec, build_leaderboard, format_table, write_leaderboard
-    from evals.report import write_report
-
-    arms = [
-        ArmSpec(name=arm.name, player=player(run, arm), mode=arm.mode, seat=run.team(arm.team).reason.model)
-        for arm in run.config.arms()
-    ]
-    board = build_leaderboard(run.folder, arms, tasks=run.config.evaluate.tasks)
-    write_leaderboard(run.folder, board)
-    write_report(run.folder, board)
-    return fold(format_table(board).splitlines()[0])
-
-
 WORK: dict[str, Callable[[Run], str]] = {
     "index": index,
     "exam": exam,
@@ -305,6 +269,15 @@ WORK: dict[str, Callable[[Run], str]] = {
 }
 
 
+def needed(run: Run, stage: Stage) -> dict[str, State]:
+    """The states of all stages; raises StageError where one that `stage` reads is not fresh."""
+    found = states(run.config, run.folder)
+    late = [name for name in stage.needs if found.get(name, "fresh") != "fresh"]
+    if late:
+        raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]]}: run it first")
+    return found
+
+
 def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) -> None:
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
@@ -315,10 +288,7 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
             continue
-        found = states(run.config, run.folder)
-        late = [name for name in stage.needs if found.get(name, "fresh") != "fresh"]
-        if late:
-            raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]]}: run it first")
+        found = needed(run, stage)
         if found[stage.name] == "fresh" and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
