@@ -48,7 +48,7 @@ def read_exam(run: Path, tasks: int | None = None, split: Split = "test") -> tup
     every = read_records(path, Task, "run the stage 'exam' again")
     asked = [task for task in every if task.split == split][:tasks]
     if not asked:
-        raise StageError(f"{path} holds no task of split {split!r}: there is nothing to score")
+        raise StageError(f"{path} holds no task of split {split!r}: there is nothing to score, raise exam.{split}")
     return asked, [task for task in every if task.split == "train"]
 
 

@@ -25,7 +25,7 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
     options = run.config.evaluate
     every = run.tasks(split)
     if not every:
-        raise StageError(f"the exam has no {split} tasks: set exam.{split} and run the stage 'exam' again")
+        raise StageError(f"the exam has no {split} tasks: raise exam.{split} and run the stage 'exam' again")
     found = contexts(run)
     said = replay(
         run.folder,
