@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import BoardError, StageError
-from agents.files import write_json, write_text
+from agents.files import write_json, write_jsonl, write_text
 from agents.task import LEVELS, Form, Task
 from graphs.trajectory import Trajectory
 
@@ -260,9 +260,17 @@ def seat_name(seat: str, run: Path) -> str:
 
 
 def write_leaderboard(run: Path, board: Leaderboard) -> None:
-    """Write leaderboard.{json,csv,md}, of `dev` leaderboard.dev.{json,md}."""
+    """Write leaderboard.{json,csv,md}, of `dev` leaderboard.dev.{json,md}; and what each baseline gets on each task."""
     name = "leaderboard" if board.split == "test" else f"leaderboard.{board.split}"
     write_json(run / f"{name}.json", board.model_dump(mode="json"))
     if board.split == "test":
         write_text(run / f"{name}.csv", csv_text(board))
     write_text(run / f"{name}.md", markdown(board))
+    asked, train = read_exam(run, board.limit, board.split)
+    rows = []
+    for form in (board.form, *board.also):
+        tasks = asked_in(form, asked)
+        by_name = chances(tasks, train, form)
+        for at, task in enumerate(tasks):
+            rows.append({"task_id": task.id, "form": form, "chances": {each: by_name[each][at] for each in by_name}})
+    write_jsonl(scores_folder(run, board.split) / "baselines.jsonl", rows)

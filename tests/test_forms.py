@@ -93,7 +93,7 @@ def test_only_tasks_with_options_are_asked_in_the_choice_form(run: Path) -> None
         synthetic.write_arm(run, arm, rows, "choice")
     board = board_of(run)
     assert (board.n, board.also["choice"].n, board.row("student").also["choice"].n) == (60, 30, 30)
-    assert "30 in the choice form" in flat(format_table(board))
+    assert "; 30 in the choice form" in flat(format_table(board))
     write_jsonl(run / "exam.jsonl", [task.model_copy(update={"options": ()}) for task in held_out()])
     assert not board_of(run).also and "choice" not in format_table(board_of(run)).split("how they play")[0]
     with pytest.raises(BoardError, match="has options"):
@@ -225,6 +225,7 @@ def test_dev_is_scored_apart_and_says_so(run: Path) -> None:
     text = format_table(board)
     assert text.startswith("DEV: student: 91.7 % of 12 dev tasks right")
     write_leaderboard(run, board)
+    assert (run / "scores" / "dev" / "baselines.jsonl").exists()
     assert sorted(path.name for path in run.glob("leaderboard*")) == ["leaderboard.dev.json", "leaderboard.dev.md"]
     assert "DEV: student" in (run / "leaderboard.dev.md").read_text()
     with pytest.raises(StageError, match=r"retort evaluate --split dev` for arm 'student'"):

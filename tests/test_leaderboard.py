@@ -190,6 +190,11 @@ def test_files(run: Path, board: Leaderboard) -> None:
     assert "| student | 90.0 [80-95] |" in text and "| student | choice |" in text
     assert "`teacher`: scripted demonstrator, no LLM" in text
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
+    played = read_jsonl(run / "scores" / "baselines.jsonl")
+    assert len(played) == 120 and {row["form"] for row in played} == {"free", "choice"}
+    for baseline in board.also["choice"].baselines:
+        mean = sum(row["chances"][baseline.name] for row in played if row["form"] == "choice") / 60
+        assert mean == pytest.approx(baseline.accuracy)
 
 
 def test_table_fits_a_terminal(board: Leaderboard) -> None:
@@ -197,7 +202,8 @@ def test_table_fits_a_terminal(board: Leaderboard) -> None:
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100 and text == text.rstrip()
     assert lines[0] == "student: 90.0 % of 60 held-out tasks right (choice form 95.0 %); best trivial (base) 8.3 %"
-    assert lines[1].endswith("; 12 on unseen modules; 60 in the choice form")
+    sizes = " ".join(f"{lines[1]} {lines[2]}".split())
+    assert sizes.endswith("professional 20, consultant 20; 12 on unseen modules; 60 in the choice form")
     assert "teacher*" in text and "scripted demonstrator, no LLM" in text and "student closed book~" in text
     assert "student - base: +81.7 points" in text and "(longest option)" in text
     table = [line for line in lines if line.startswith(("base ", "base+cpt", "student  ", "teacher*"))]
