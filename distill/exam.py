@@ -373,6 +373,7 @@ class _Tasks:
             kind=draft.kind,
             entities=draft.entities,
             group=draft.group,
+            groups=draft.groups,
             unseen_module=split == "test" and all(module in held for module in draft.modules),
             evidence=tuple(dict.fromkeys(hop.chunk for hop in draft.hops)),
             hops=draft.hops,
