@@ -235,8 +235,8 @@ STAGES: dict[str, Stage] = {
             ("exam", "cpt", "sft"),
             ("evaluate.tasks", "board"),
             ("exam.jsonl", "library/chunks.jsonl"),
-            (*PLAY, *RUNNER, "evals/replay.py", "evals/scores.py")
-            + ("retort/pipeline.py:contexts", "retort/pipeline.py:evaluate"),
+            (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/replay.py", "evals/scores.py")
+            + ("retort/evaluation.py",),
             ("scores", "board.json"),
             (players, tools),
         ),
@@ -259,8 +259,7 @@ STAGES: dict[str, Stage] = {
                 "evals/**/*",
                 "graphs/trajectory.py",
                 "retort/boards.py",
-                "retort/pipeline.py:leaderboard",
-                "retort/pipeline.py:player",
+                "retort/evaluation.py",
             ),
             ("leaderboard.json", "leaderboard.csv", "leaderboard.md", NOTES, "report.html"),
             (players,),
