@@ -8,22 +8,32 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from agents.answers import normalise
-from agents.task import LEVELS, Task
+from agents.task import LEVELS, Form, Task
 
 Chances = list[float]
 """For each task, in order, the probability that the baseline is right."""
-Guess = Callable[[Sequence[Task], Sequence[Task]], Chances]
-"""(held-out tasks, training tasks) -> chances."""
-BASELINES: dict[str, Guess] = {}
+Guess = Callable[[Sequence[Task], Sequence[Task], Form], Chances]
+"""(held-out tasks, training tasks, form) -> chances; in the choice form every task has options."""
 
 
-def baseline(name: str) -> Callable[[Guess], Guess]:
-    """Register a baseline."""
+class Registered(NamedTuple):
+    """A baseline and the forms in which it can play."""
+
+    guess: Guess
+    forms: tuple[Form, ...]
+
+
+BASELINES: dict[str, Registered] = {}
+
+
+def baseline(name: str, *forms: Form) -> Callable[[Guess], Guess]:
+    """Register a baseline for these forms, or for both."""
 
     def register(function: Guess) -> Guess:
-        BASELINES[name] = function
+        BASELINES[name] = Registered(function, forms or ("free", "choice"))
         return function
 
     return register
@@ -36,22 +46,22 @@ def _shared(task: Task, weights: Sequence[float]) -> float:
     return (task.gold in best) / len(best)
 
 
-@baseline("random")
-def random_option(tasks: Sequence[Task], train: Sequence[Task]) -> Chances:
+@baseline("random", "choice")
+def random_option(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
     """An option drawn at random."""
-    return [1 / len(task.options) if task.options else 0.0 for task in tasks]
+    return [1 / len(task.options) for task in tasks]
 
 
 @baseline("majority")
-def majority(tasks: Sequence[Task], train: Sequence[Task]) -> Chances:
-    """The option that was most often the gold of training questions of the same family."""
+def majority(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
+    """The answer, or option, that was most often the gold of training questions of the same family."""
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for task in train:
         seen[family(task)][normalise(task.gold)] += 1
     found = []
     for task in tasks:
         counts = seen[family(task)]
-        if task.options:
+        if form == "choice":
             found.append(_shared(task, [counts[normalise(option)] for option in task.options]))
         else:
             top = [gold for gold, n in counts.items() if n == max(counts.values())]
@@ -65,21 +75,27 @@ def family(task: Task) -> str:
     return task.provenance.get("family") or f"{task.kind}/{attribute}"
 
 
-@baseline("longest option")
-def longest(tasks: Sequence[Task], train: Sequence[Task]) -> Chances:
+@baseline("longest option", "choice")
+def longest(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
     """The option with the most characters."""
-    return [_shared(task, [len(option) for option in task.options]) if task.options else 0.0 for task in tasks]
+    return [_shared(task, [len(option) for option in task.options]) for task in tasks]
 
 
-def chances(tasks: Sequence[Task], train: Sequence[Task]) -> dict[str, Chances]:
-    """Name -> chances of every registered baseline."""
-    return {name: function(tasks, train) for name, function in BASELINES.items()}
+def chances(tasks: Sequence[Task], train: Sequence[Task], form: Form = "free") -> dict[str, Chances]:
+    """Name -> chances of every baseline that can play in `form`.
+
+    Raises:
+        ValueError: the choice form, and a task without options.
+    """
+    if form == "choice" and not all(task.options for task in tasks):
+        raise ValueError("a task without options cannot be played in the choice form")
+    return {name: one.guess(tasks, train, form) for name, one in BASELINES.items() if form in one.forms}
 
 
-def baselines(tasks: Sequence[Task], split: str = "test") -> dict[str, dict[str, float]]:
-    """Level (and `overall`) -> baseline -> expected accuracy on the tasks of `split` that have options."""
-    asked = [task for task in tasks if task.split == split and task.options]
-    found = chances(asked, [task for task in tasks if task.split == "train"])
+def baselines(tasks: Sequence[Task], split: str = "test", form: Form = "free") -> dict[str, dict[str, float]]:
+    """Level (and `overall`) -> baseline -> expected accuracy on the tasks of `split` that can be asked in `form`."""
+    asked = [task for task in tasks if task.split == split and (form == "free" or task.options)]
+    found = chances(asked, [task for task in tasks if task.split == "train"], form)
     result: dict[str, dict[str, float]] = {}
     for level in (*LEVELS, "overall"):
         members = [i for i, task in enumerate(asked) if level in (task.level, "overall")]

@@ -13,7 +13,7 @@ from pathlib import Path
 from agents.context import Board, Context, Seat, Team
 from agents.prompts import every_prompt
 from agents.seats import scripted, split_spec
-from agents.task import Task
+from agents.task import Form, Task
 from agents.tools import offered
 
 from .library import open_library
@@ -98,11 +98,11 @@ def team_identity(team: Team) -> str:
     return digest({role: seat_identity(seat) for role, seat in team.seats().items()}, team.first_thought)
 
 
-def episode_key(task: Task, team: str, board: str, mode: str, sample: int) -> str:
+def episode_key(task: Task, team: str, board: str, mode: str, form: Form, sample: int) -> str:
     """The key under which an episode is recorded: the same question, players, board and sample play once.
 
     Args:
         team: `team_identity`.
         board: `board_hash`.
     """
-    return digest(task.id, task.question, task.options, team, board, mode, sample)
+    return digest(task.id, task.question, task.shown(form), team, board, mode, form, sample)
