@@ -15,7 +15,7 @@ from agents.seats.meter import Budget, Meter, OwnPurse, metered
 from agents.state import Spent
 from agents.tools import offered
 from agents.tools.faults import planned
-from graphs.episode import Paused, Table, frozen, plain_messages, play, record, rounds, thawed, usage_of
+from graphs.episode import Paused, Table, frozen, opening_state, plain_messages, play, record, rounds, thawed, usage_of
 
 TASK = little.tasks(little.library())[0]
 
@@ -171,7 +171,7 @@ def test_the_record_of_a_whole_episode(table: Table) -> None:
     }
     made = record(state, TASK, table, sample=3, seconds=2.0)
     assert (made.key, made.task_id, made.board) == (table.key(TASK, 3), TASK.id, table.board)
-    assert (made.team, made.mode, made.sample) == ("teacher", "react", 3)
+    assert (made.team, made.mode, made.form, made.sample) == ("teacher", "react", "free", 3)
     assert [row["role"] for row in made.messages] == ["user", "assistant", "tool", "tool"]
     assert made.tools == offered(table.context.board) and len(made.tools) == 1
     assert made.searches[0].hits[0].chunk == "c"
@@ -206,6 +206,13 @@ def test_the_record_of_an_episode_that_nothing_happened_in(table: Table) -> None
 def test_an_episode_that_was_not_checked_is_labelled_so(table: Table) -> None:
     made = record({"stop": "answered", "answer": "3"}, TASK, table, sample=0, seconds=0)
     assert made.label == "unchecked" and not made.verdict.accepted
+
+
+async def test_the_form_stands_on_the_record(kettle: Path) -> None:
+    table = Table.lay(little.context(kettle, form="choice"))
+    made = await play(TASK, table)
+    assert (made.form, made.choice, made.key) == ("choice", TASK.gold, table.key(TASK))
+    assert made.key != Table.lay(little.context(kettle)).key(TASK)
 
 
 @pytest.mark.parametrize("mode", ["cot", "answer"])
@@ -262,7 +269,7 @@ def test_a_pause_says_so_and_keeps_the_state() -> None:
 async def test_an_episode_goes_on_from_where_it_was_paused(kettle: Path, tmp_path: Path) -> None:
     """The first turn is not asked for again: the script has no row for it, and the record has the old one."""
     script = [{"turn": 1, "reply": "Quote: Default: 3\nAnswer: 3"}]
-    table = Table.lay(little.context(kettle, little.seat(tmp_path, script)))
+    table = Table.lay(little.context(kettle, little.seat(tmp_path, script), form="choice"))
     begun = await play(TASK, Table.lay(little.context(kettle)))
     taken = begun.searches[0]
     turn = AIMessage("I looked.", tool_calls=[call("search", "x", query=taken.query)])
@@ -286,9 +293,18 @@ async def test_an_episode_goes_on_from_where_it_was_paused(kettle: Path, tmp_pat
     assert 0 <= made.usage.seconds < 60
 
 
+def test_an_episode_opens_with_what_is_shown_and_with_what_the_last_check_needs() -> None:
+    task = TASK.model_copy(update={"aliases": ("three",), "parts": ("3", "4"), "hops": (*TASK.hops, *TASK.hops)})
+    asked = {"question": task.question, "sample": 7}
+    checked = {"gold": "3", "aliases": ["three"], "parts": ["3", "4"], "told": ["3", "3"]}
+    assert opening_state(task, "free", 7) == {**asked, **checked, "options": []}
+    assert opening_state(task, "choice", 7) == {**asked, **checked, "options": ["3", "17", "31", "45"]}
+    assert opening_state(task, "free")["sample"] == 0
+
+
 async def test_the_options_and_the_gold_reach_the_verifier(kettle: Path, tmp_path: Path) -> None:
     script: list[dict[str, object]] = [{"reply": "I recall it.\nAnswer: B"}]
-    table = Table.lay(little.context(kettle, little.seat(tmp_path, script), mode="cot"))
+    table = Table.lay(little.context(kettle, little.seat(tmp_path, script), mode="cot", form="choice"))
     made = await play(TASK, table)
     assert (made.sample, made.choice, made.verdict.correct) == (0, TASK.options[1], False)
 

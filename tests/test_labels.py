@@ -40,6 +40,8 @@ def test_an_answer_that_nobody_checked_is_unchecked() -> None:
         (verdict("wrong", correct=False), "wrong"),
         (verdict("no_quote"), "ungrounded"),
         (verdict("ungrounded"), "ungrounded"),
+        (verdict("empty_quote"), "ungrounded"),
+        (verdict("unsupported"), "ungrounded"),
         (verdict("ungrounded", "wrong", correct=False), "wrong"),  # wrong weighs more
         (verdict("judge", judge={"supported": False, "answers": True}), "ungrounded"),
         (verdict("judge", judge={"supported": True, "answers": False}), "wrong"),
