@@ -133,6 +133,7 @@ def test_costs_faults_and_wall_time_add_up_over_roles_and_starts(path: Path) -> 
     meter.fault("rate")
     with Ledger(path) as ledger:
         ledger.add(episode(0), meter)
+        assert ledger.accounts()["reason"].prompt == 100 and ledger.faults() == {"rate": 1}
         meter.paid(spent("reason", 200, 20, 60, 0.125, 2.0))
         for kind in ("server", "server", "rate", "cut"):
             meter.fault(kind)

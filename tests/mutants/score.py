@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ WORK = ROOT / ".mutants"
 LINKED = ("agents", "benchmarks", "distill", "evals", "examples", "finetune", "graphs", "retort", "tests")
 NOTICED = {"killed", "timeout", "segfault"}
 """What mutmut calls a mutant that a test failed on, that never ended, or that ended the process."""
+SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|PRAGMA|excluded)\b", re.IGNORECASE)
 SETTINGS = """
 
 [tool.mutmut]
@@ -127,8 +129,8 @@ def results(work: Path, module: str) -> dict[str, str]:
     return {name.rpartition(".")[2]: status_by_exit_code[code] for name, code in codes.items()}
 
 
-def difference(work: Path, module: str, mutant: str) -> str:
-    """The lines that a mutant changes, before and after."""
+def changed_lines(work: Path, module: str, mutant: str) -> tuple[list[str], list[str]]:
+    """The lines that a mutant changes, before and after; the function's own name in them is `...`."""
     spans = json.loads((work / "mutants" / f"{module}.spans").read_text())["spans"]
     lines = (work / "mutants" / module).read_text(encoding="utf-8").splitlines()
     original = mutant.rpartition("_")[0] + "_orig"
@@ -137,7 +139,13 @@ def difference(work: Path, module: str, mutant: str) -> str:
         for name in (original, mutant)
     )
     changed = list(difflib.unified_diff(one, two, n=0, lineterm=""))[2:]
-    return "\n".join("      " + line for line in changed if not line.startswith("@@"))
+    return [line[1:] for line in changed if line[0] == "-"], [line[1:] for line in changed if line[0] == "+"]
+
+
+def equivalent(before: list[str], after: list[str]) -> bool:
+    """Whether a mutant cannot matter: it changes the case of an SQL statement, which SQLite does not look at."""
+    one, two = " ".join(before), " ".join(after)
+    return one.casefold() == two.casefold() and SQL.search(one) is not None
 
 
 def run(module: str, tests: list[str], fresh: bool) -> tuple[Path, int]:
@@ -173,16 +181,20 @@ def main() -> int:
         else:
             work, status = run(module, tests, asked.fresh)
         found = results(work, module)
-        killed = sum(each in NOTICED for each in found.values())
-        share = killed / len(found) if found else 0.0
+        lines = {name: changed_lines(work, module, name) for name, what in found.items() if what not in NOTICED}
+        survivors = {name: each for name, each in lines.items() if not equivalent(*each)}
+        total = len(found) - len(lines) + len(survivors)
+        killed = total - len(survivors)
+        share = killed / total if total else 0.0
         low = share < config["bar"]
+        same = f", {len(lines) - len(survivors)} equivalent" if len(lines) > len(survivors) else ""
         note = f"  mutmut failed: see {work / 'mutmut.log'}" if status else "  below the bar" if low else ""
-        print(f"{module:28} {killed:4} of {len(found):4} killed  {share:6.1%}{note}", flush=True)
+        print(f"{module:28} {killed:4} of {total:4} killed  {share:6.1%}{same}{note}", flush=True)
         if asked.show:
-            for name, what in found.items():
-                if what not in NOTICED:
-                    print(f"  {name} ({what})\n{difference(work, module, name)}")
-        noticed, every, failed = noticed + killed, every + len(found), failed or low or status != 0
+            for name, (before, after) in survivors.items():
+                print(f"  {name} ({found[name]})", *(f"      -{line}" for line in before), sep="\n")
+                print(*(f"      +{line}" for line in after), sep="\n")
+        noticed, every, failed = noticed + killed, every + total, failed or low or status != 0
     print(f"{'all':28} {noticed:4} of {every:4} killed  {noticed / max(1, every):6.1%}")
     return int(failed)
 
