@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,7 @@ async def test_a_budget_that_ends_pauses_the_share_and_the_next_one_goes_on(kett
     assert sum(a.calls for a in ledger.accounts().values()) == 1
     rest = await play_share(ledger, table)
     assert (rest.played, rest.accepted, ledger.unfinished(table.key(TASKS[0]))) == (6, 6, None)
+    assert sum(a.calls for a in ledger.accounts().values()) == 12, "the first turn was not paid for again"
 
 
 async def test_a_budget_used_up_before_leaves_nothing_behind(kettle: Path, ledger: Ledger) -> None:
@@ -140,8 +142,13 @@ async def test_a_budget_used_up_before_leaves_nothing_behind(kettle: Path, ledge
     assert ledger.unfinished(table.key(TASKS[0])) is None
 
 
-async def test_what_calls_cost_is_in_the_ledger_at_the_end(kettle: Path, ledger: Ledger) -> None:
-    await play_share(ledger, Table.lay(little.context(kettle)))
+async def test_what_calls_cost_is_written_down_with_each_episode(kettle: Path, ledger: Ledger) -> None:
+    class Watching(Notes):
+        def tell(self, played: int, accepted: int, spared: int) -> None:
+            super().tell(played, accepted, spared)
+            assert ledger.accounts()["reason"].calls >= 2 * len(self.told)
+
+    await play_share(ledger, Table.lay(little.context(kettle)), notes=Watching())
     every = list(ledger.trajectories())
     account = ledger.accounts()["reason"]
     assert account.calls == sum(t.usage.calls for t in every) == 12
@@ -171,16 +178,44 @@ async def test_a_failure_that_no_repetition_mends_stops_at_once(
     assert ledger.failures() == {table.key(TASKS[0]): f"provider:{kind}"}
 
 
-async def test_an_episode_that_failed_is_tried_once_more_at_the_end_and_stays_to_be_played(
+async def test_episodes_that_failed_are_tried_once_more_at_the_end_and_stay_to_be_played(
     kettle: Path, ledger: Ledger
 ) -> None:
     """Nothing listens at port 9; some ten seconds, since every call is repeated four times."""
     table, notes = at(kettle, "http://127.0.0.1:9/v1"), Notes()
-    tally = await play_share(ledger, table, TASKS[:1], notes=notes)
-    assert (tally.played, tally.failures, tally.in_a_row) == (0, {"refused": 1}, 2)
+    playing = asyncio.create_task(play_share(ledger, table, TASKS[:2], notes=notes, together=5))
+    while not playing.done() and not ledger.faults():
+        await asyncio.sleep(0.05)
+    assert not playing.done(), "faults are written down while it goes on: a kill costs no more than the last seconds"
+    tally = await playing
+    assert (tally.played, tally.failures, tally.in_a_row) == (0, {"refused": 2}, 4)
     assert (tally.down, tally.paused, notes.told, notes.stopped) == (None, None, [], False)
-    assert ledger.failures() == {table.key(TASKS[0]): "provider:refused"}
-    assert ledger.faults()["refused"] >= 8
+    assert ledger.failures() == dict.fromkeys((table.key(task) for task in TASKS[:2]), "provider:refused")
+    assert ledger.faults()["refused"] >= 16
+
+
+async def test_as_many_failures_in_a_row_as_there_are_in_flight_mean_that_the_endpoint_is_down(
+    kettle: Path, ledger: Ledger
+) -> None:
+    """Some six seconds."""
+    table, notes = at(kettle, "http://127.0.0.1:9/v1"), Notes()
+    tally = await play_share(ledger, table, TASKS[:4], together=4, notes=notes)
+    assert tally.down is not None and "127.0.0.1:9" in tally.down
+    assert (tally.down_kind, tally.in_a_row, notes.stopped) == ("refused", 4, True)
+    assert (tally.failures, len(ledger.failures())) == ({"refused": 1}, 4)
+
+
+async def test_the_fewest_calls_in_flight_that_an_endpoint_allowed_are_told(kettle: Path, ledger: Ledger) -> None:
+    def fault(number: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        return (429, {"error": {"message": "slowly"}}) if number == 1 else None
+
+    seat = AnswerKey(tasks=tuple(TASKS))
+    with serving(seat, fault=fault) as one, serving(seat) as two:
+        team = [Seat(model=f"openai:m@{each.url}", concurrency=8) for each in (one, two)]
+        for player in team:
+            tally = await play_share(ledger, Table.lay(little.context(kettle, player)), TASKS[:1])
+            assert (tally.played, tally.lowest) == (1, 1.0), "of all gates that there are"
+    assert tally.failures == {}
 
 
 async def test_a_mistake_in_the_program_comes_out_as_it_is(kettle: Path, ledger: Ledger) -> None:
