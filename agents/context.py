@@ -49,9 +49,11 @@ class Seat(BaseModel):
     max_tokens: int = Field(256, ge=1)
     """Tokens of one reply at the most."""
     timeout: float = Field(120.0, gt=0)
-    """Seconds for one call from its first byte to its last, for seats behind an endpoint."""
+    """Seconds for one call from its first byte to its last, for seats behind an endpoint; others cannot hang."""
     transport: Wire = "native"
     """How tools reach the model: the protocol's `tool_calls`; Thought / Action / Observation as text; Hermes' tags."""
+    chat_template: str | None = None
+    """`hf:` seats: a bundled template (`chatml`) or a Jinja file in place of the model's own."""
     structured: Literal["auto", "json_schema", "prompt"] = "auto"
     """Judge and extractor: the endpoint's `json_schema`, the schema in words, or the first where it is accepted."""
     concurrency: int = Field(1024, ge=1)
@@ -60,6 +62,12 @@ class Seat(BaseModel):
     """What the tokens cost; None = nothing is known, and 0 is counted."""
     key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable with the key; the key itself stands in no file."""
+
+    @model_validator(mode="after")
+    def _template_in_process(self) -> Seat:
+        if self.chat_template is not None and not self.model.startswith("hf:"):
+            raise ValueError(f"chat_template is for hf: seats; the server of {self.model!r} renders with its own")
+        return self
 
 
 class Team(BaseModel):
@@ -99,8 +107,9 @@ class Limits(BaseModel):
     """Critiques that are sent back, where `verify = "revise"`."""
     tokens: int = Field(16_000, ge=1)
     """Prompt and completion tokens over all calls."""
-    seconds: float = Field(180.0, gt=0)
-    """Seconds in model calls that succeeded and in tools; waiting for a failing endpoint is not the player's time."""
+    seconds: float | None = Field(None, gt=0)
+    """Seconds in model calls that succeeded and in tools; None = no limit. Waiting for a failing endpoint, or behind
+    other episodes for a model in this process, is not the player's time."""
     tool_seconds: float = Field(30.0, gt=0)
     """Seconds of one tool call; past it the observation says so."""
 

@@ -2,8 +2,8 @@
 
 Two renderings are how students fail in silence: Qwen3's own template, say, drops the empty thought of earlier turns and
 TRL's training template keeps it, so a student would be served text that it never saw. Here a tokenizer is opened once,
-with the template that has generation markers (its own, TRL's for the known families, or a file that the user names) and
-its response template; the exported student carries both.
+with one template (its own, TRL's training template for the known families, a bundled one, or a file that the user
+names) and its response template; the exported student carries both.
 
 What a model wrote never raises: a call that cannot be read becomes an entry of `invalid`.
 """
@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import ProofError, SeatError, need
+from .templates import template_text, tokens_missing
 
 Message = Mapping[str, Any]
 SPARE = re.compile("pad|reserved|endoftext", re.IGNORECASE)
@@ -56,13 +58,13 @@ def load_tokenizer(path: str | Path, *, chat_template: str | Path | None = None,
 
     Args:
         path: Model folder, adapter folder with a tokenizer, or hub id.
-        chat_template: A Jinja file to use in place of the tokenizer's own template.
-        training: Also demand generation markers and a pad token other than the end-of-turn token.
+        chat_template: A Jinja file, or the name of a bundled template, in place of the tokenizer's own.
+        training: Also demand a pad token other than the end-of-turn token.
 
     Raises:
         MissingExtra: transformers is not installed.
-        SeatError: no tokenizer there, no template in it, or `chat_template` cannot be read.
-        ProofError: `training`, and the template has no generation markers and is none of those TRL knows.
+        SeatError: no tokenizer there, no template in it, or `chat_template` cannot be read or does not suit it.
+        ProofError: `training`, and every token that could pad ends a turn.
     """
     transformers = need("transformers", "train")
     try:
@@ -70,20 +72,18 @@ def load_tokenizer(path: str | Path, *, chat_template: str | Path | None = None,
     except (OSError, ValueError, KeyError) as error:
         raise SeatError(f"no tokenizer in {str(path)!r} ({_first_line(error)})") from error
     if chat_template is not None:
-        try:
-            tok.chat_template = Path(chat_template).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SeatError(f"the chat_template {str(chat_template)!r} cannot be read ({error})") from None
+        problem = tokens_missing(tok, chat_template)
+        if problem:
+            raise SeatError(f"{str(path)!r} cannot take this chat_template: {problem}")
+        tok.chat_template = template_text(chat_template)
+        tok.response_template = None  # that of the other template
     if isinstance(tok.chat_template, dict):
         tok.chat_template = tok.chat_template.get("default")
     if not tok.chat_template:
-        raise SeatError(f'{str(path)!r} has no chat template: name a Jinja file, chat_template = "path.jinja"')
-    marked = _settle_template(tok)
-    if training and not marked:
-        raise ProofError(
-            f"the chat template of {str(path)!r} has no generation markers and is none that TRL knows, so nothing "
-            'would be trained: name a template with {% generation %} markers, chat_template = "path.jinja"'
+        raise SeatError(
+            f'{str(path)!r} has no chat template: set chat_template = "chatml", or name a Jinja file, in [student]'
         )
+    _settle_template(tok)
     _settle_pad(tok, str(path), training)
     return tok
 
@@ -91,14 +91,26 @@ def load_tokenizer(path: str | Path, *, chat_template: str | Path | None = None,
 def render(
     tok: Any, messages: Sequence[Message], tools: Sequence[Any] | None, add_generation_prompt: bool
 ) -> list[int]:
-    """Messages as token ids, with the opening of an assistant turn where `add_generation_prompt`."""
-    ids: list[int] = tok.apply_chat_template(
-        plain(tok, messages),
-        tools=list(tools) if tools else None,
-        add_generation_prompt=add_generation_prompt,
-        tokenize=True,
-        return_dict=False,
-    )
+    """Messages as token ids, with the opening of an assistant turn where `add_generation_prompt`.
+
+    Raises:
+        SeatError: the template raises on these messages.
+    """
+    rows = plain(tok, messages)
+    try:
+        ids: list[int] = tok.apply_chat_template(
+            rows,
+            tools=list(tools) if tools else None,
+            add_generation_prompt=add_generation_prompt,
+            tokenize=True,
+            return_dict=False,
+        )
+    except Exception as error:  # a template is a program of somebody else's
+        roles = ", ".join(row["role"] for row in rows)
+        raise SeatError(
+            f"the chat template of {tok.name_or_path!r} raises on {roles}: {_first_line(error)}; set chat_template = "
+            '"chatml", or transport = "text", in [student]'
+        ) from error
     return ids
 
 
@@ -250,27 +262,28 @@ def _without_special(tok: Any, text: str) -> str:
     return text.strip()
 
 
-def _settle_template(tok: Any) -> bool:
-    """Give `tok` markers and a response template where they can be had; returns whether it has markers now."""
-    marked = MARKER.search(tok.chat_template) is not None
+def marked(tok: Any) -> bool:
+    """Whether the template marks what the assistant writes, so that TRL can mask by it."""
+    return MARKER.search(tok.chat_template) is not None
+
+
+def _settle_template(tok: Any) -> None:
+    """Give `tok` markers and a response template where they can be had."""
     parsing = getattr(tok, "response_template", None) is not None
-    if marked and parsing:
-        return True
+    if marked(tok) and parsing:
+        return
     try:
         from trl import chat_template_utils as known
     except ImportError:
-        return marked
+        return
     if not parsing:
         try:
             known.add_response_schema(tok)  # by the original template, so before that is replaced
         except ValueError:
             tok.response_template = None
-    if not marked:
-        try:
+    if not marked(tok):
+        with suppress(ValueError):
             tok.chat_template = known.get_training_chat_template(tok) or tok.chat_template
-        except ValueError:
-            return False
-    return True
 
 
 def _settle_pad(tok: Any, path: str, training: bool) -> None:

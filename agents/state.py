@@ -23,7 +23,7 @@ class Spent(TypedDict):
     """Of the prompt tokens, those that the endpoint had cached."""
     usd: float
     seconds: float
-    """From sending the request that succeeded to its last byte."""
+    """From sending the request that succeeded to its last byte; in process, its share of the batch it was made in."""
 
 
 class Episode(TypedDict, total=False):

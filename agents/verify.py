@@ -7,11 +7,11 @@ answer is right, and the quotes bear what the manual says at each look-up (or a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .answers import Final, bears, match_option, same_answer, stands_in
-from .library.index import names
 from .prompts import prompt
 
 PROBLEMS = {
@@ -22,6 +22,7 @@ PROBLEMS = {
     "empty_quote": "a quote says nothing: copy the words that hold the answer",
 }
 """Check -> what the critique says of it."""
+_PIECE = re.compile(r"\w+|[^\w\s]+")
 NOT_GROUNDED = frozenset({"no_quote", "ungrounded", "empty_quote", "unsupported"})
 """Checks of which one is enough to call an episode ungrounded."""
 
@@ -44,7 +45,7 @@ def failed_checks(final: Final, options: Sequence[str], passages: Sequence[str],
         failed.append("no_quote")
     if searched and not grounded(final.quotes, passages):
         failed.append("ungrounded")
-    if searched and any(len(names(quote)) < 2 for quote in final.quotes):
+    if searched and any(len(_PIECE.findall(quote)) < 2 for quote in final.quotes):
         failed.append("empty_quote")
     return failed
 

@@ -13,10 +13,7 @@ from typing import Any
 from agents.rendering import quiet, render, stop_ids, turn_end
 
 from .proofs import Proof, proof
-from .rows import Row
-
-IGNORED = -100
-"""The label of a token that carries no loss."""
+from .rows import IGNORED, Row, spans
 
 
 @dataclass(frozen=True)
@@ -110,16 +107,14 @@ def prove_mask(evidence: RowsEvidence) -> Proof:
     for row, ids, labels in zip(evidence.rows, evidence.inputs, evidence.labels, strict=True):
         carries = [label != IGNORED for label in labels]
         if not any(carries):
-            detail = f"row {row.number}: no token carries loss; the template lacks generation markers"
+            detail = f"row {row.number}: no token carries loss; is a turn within the template's generation markers?"
             return Proof(name="mask", passed=False, detail=detail)
         wrong = next((at for at, label in enumerate(labels) if label not in (IGNORED, ids[at])), None)
         if wrong is not None:
             detail = f"row {row.number}, token {wrong}: its label is another token"
             return Proof(name="mask", passed=False, detail=detail)
         expected = [False] * len(ids)
-        for turn in row.turns:
-            start = len(render(evidence.tok, row.messages[:turn], row.tools, add_generation_prompt=True))
-            end = len(render(evidence.tok, row.messages[: turn + 1], row.tools, add_generation_prompt=False))
+        for turn, (start, end) in zip(row.turns, spans(row, evidence.tok), strict=True):
             expected[start:end] = [True] * len(expected[start:end])
             missing = _missing(evidence.tok, row.messages[turn], ids[start:end], stops)
             if missing:
@@ -190,5 +185,8 @@ def _failed(
 ) -> Proof:
     place = f"row {row.number}" + (f", message {turn}" if turn is not None else "") + f", token {at}"
     near = f"served {tok.decode(list(served[at : at + 8]))!r}, trained {tok.decode(list(trained[at : at + 8]))!r}"
-    detail = f"{place}: {what} ({near}): give a template that keeps earlier turns as they were, chat_template = ..."
+    step = (
+        'give a template that keeps earlier turns as they were: chat_template = "chatml", or a Jinja file, in [student]'
+    )
+    detail = f"{place}: {what} ({near}): {step}"
     return Proof(name=name, passed=False, detail=detail, numbers={"row": row.number, "token": at})

@@ -7,7 +7,7 @@ JSON; a student would be trained on `"k": null`. What the dataset holds is compa
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,17 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.errors import StageError
 from agents.files import read_lines_kept
-from agents.rendering import plain, quiet
+from agents.rendering import plain, quiet, render
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from langchain_core.messages import BaseMessage
+
+    from agents.context import Wire
 
 ROLES = ("system", "user", "assistant", "tool")
+IGNORED = -100
+"""The label of a token that carries no loss."""
 
 
 class Row(BaseModel):
@@ -78,6 +83,64 @@ def episodes_dataset(rows: Sequence[Row], tok: Any) -> Dataset:
         if json.dumps(before["messages"], sort_keys=True) != json.dumps(after["messages"], sort_keys=True):
             raise StageError(f"row {row.number}: the dataset library changed its messages: {after['messages']!r}")
     return dataset
+
+
+def spoken(row: Row, wire: Wire) -> Row:
+    """The row as a seat with this transport sends it: tools in the system message, calls and observations as words.
+
+    A row without tools stays as it is, and so does every row of the native transport: that is how they are served.
+    """
+    if wire == "native" or not row.tools:
+        return row
+    from agents.seats.hf import to_chat
+    from agents.transport import outgoing
+
+    sent = outgoing(wire, [_langchain(message) for message in row.messages], row.tools)
+    return row.model_copy(update={"messages": tuple(to_chat(sent)), "tools": ()})
+
+
+def _langchain(message: Mapping[str, Any]) -> BaseMessage:
+    """A message of the file in the form that transports read."""
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+    said, role = message.get("content") or "", message["role"]
+    if role == "tool":
+        return ToolMessage(said, tool_call_id=message.get("tool_call_id") or "", name=message.get("name"))
+    if role != "assistant":
+        return SystemMessage(said) if role == "system" else HumanMessage(said)
+    functions = [call["function"] for call in message.get("tool_calls") or []]
+    calls: list[Any] = [
+        {"name": each["name"], "args": each["arguments"], "id": "", "type": "tool_call"} for each in functions
+    ]
+    thought = message.get("reasoning_content")
+    return AIMessage(said, tool_calls=calls, additional_kwargs={"reasoning_content": thought} if thought else {})
+
+
+def masked_dataset(rows: Sequence[Row], tok: Any) -> Dataset:
+    """Rows as tokens and labels, for templates that do not mark what the assistant writes.
+
+    A turn's tokens are those between the prompt that serving renders for it and the prompt with the turn in it. That
+    the one is the beginning of the other is what the template proof shows before a step is trained.
+    """
+    from datasets import Dataset
+
+    made = []
+    for row in rows:
+        ids = render(tok, row.messages, row.tools, add_generation_prompt=False)
+        labels = [IGNORED] * len(ids)
+        for start, end in spans(row, tok):
+            labels[start:end] = ids[start:end]
+        made.append({"input_ids": ids, "labels": labels})
+    return Dataset.from_list(made)
+
+
+def spans(row: Row, tok: Any) -> list[tuple[int, int]]:
+    """First token and the one behind the last of each of the assistant's turns, as serving would make it write them."""
+    found = []
+    for turn in row.turns:
+        start = len(render(tok, row.messages[:turn], row.tools, add_generation_prompt=True))
+        found.append((start, len(render(tok, row.messages[: turn + 1], row.tools, add_generation_prompt=False))))
+    return found
 
 
 def texts_dataset(texts: Sequence[str], tok: Any) -> Dataset:

@@ -7,7 +7,7 @@ suits the method: adapters want ten times that of full training, and a model of 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,7 +54,11 @@ class TrainConfig(BaseModel):
     save_every: int = Field(default=200, ge=1)
     """Optimiser steps between two checkpoints, from which a killed training goes on."""
     chat_template: str | None = None
-    """A Jinja file with generation markers, in place of the base's own template."""
+    """A bundled template (`chatml`) or a Jinja file, in place of [student] chat_template and of the base's own."""
+
+    def templated(self, template: str | None) -> Self:
+        """These settings with `template` as the chat template, unless they name one of their own."""
+        return self if self.chat_template is not None else self.model_copy(update={"chat_template": template})
 
     def rate(self, parameters: int) -> float:
         """The learning rate for a model of so many parameters."""

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.rendering import render
+from agents.rendering import marked, render
 
-from .rows import Row, episodes_dataset, read_episodes
+from .rows import Row, episodes_dataset, masked_dataset, read_episodes, spoken
 from .settings import TrainConfig, TrainingResult
 
 if TYPE_CHECKING:
+    from agents.context import Wire
+
     from .proofs import Proof
     from .training import Prepared
 
@@ -39,7 +41,9 @@ def like_lengths(rows: Sequence[Row], lengths: Sequence[int], batch: int, seed: 
     return [rows[i] for part in [*batches, short] for i in part]
 
 
-def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> TrainingResult:
+def sft(
+    base: str, data: Path, out: Path, config: SftConfig, *, seed: int, transport: Wire = "native"
+) -> TrainingResult:
     """Train on data/sft.jsonl and publish the student in the folder `out`, replacing what was there.
 
     A training that was killed goes on from its last checkpoint (in `OUT.partial/`) when it is started again.
@@ -50,6 +54,7 @@ def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> Tr
         out: The student's folder.
         config: Settings.
         seed: Of the order of rows, of dropout and of the adapter's start.
+        transport: How tools will reach the student; its rows are written so.
 
     Raises:
         StageError: `data` is absent, empty or broken.
@@ -57,7 +62,7 @@ def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> Tr
         ProofError: a proof failed; `out` is as it was.
         MissingExtra: a library of the extra `train` or `qlora` is not installed.
     """
-    rows = read_episodes(data)
+    rows = [spoken(row, transport) for row in read_episodes(data)]
     from .proofs import demand, run_proofs
     from .proofs_rows import LengthEvidence, RowsEvidence, prove_length
     from .training import train
@@ -71,8 +76,10 @@ def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> Tr
         length.append(prove_length(evidence))
         demand(length)
         rows[:] = like_lengths(rows, lengths, config.batch * config.accumulate, seed)
-        options = {"assistant_only_loss": True, "packing": False, "train_sampling_strategy": "sequential"}
-        return episodes_dataset(rows, tok), len(rows), max_length, options
+        by_markers = marked(tok)
+        dataset = episodes_dataset(rows, tok) if by_markers else masked_dataset(rows, tok)
+        options = {"assistant_only_loss": by_markers, "packing": False, "train_sampling_strategy": "sequential"}
+        return dataset, len(rows), max_length, options
 
     def prove(tok: Any, dataset: Any, max_length: int, positions: int | None) -> list[Proof]:
         evidence = RowsEvidence(tok, rows, dataset["input_ids"], dataset["labels"], max_length, positions)
@@ -87,4 +94,6 @@ def sft(base: str, data: Path, out: Path, config: SftConfig, *, seed: int) -> Tr
         ]
         return sorted(prompts, key=len)[:6]
 
-    return train("sft", base, data, out, config, seed=seed, prepare=prepare, prove=prove, sample=sample)
+    return train(
+        "sft", base, data, out, config, seed=seed, prepare=prepare, prove=prove, sample=sample, transport=transport
+    )

@@ -62,11 +62,12 @@ def declare_stops(model: Any, stops: Sequence[int], pad: int) -> None:
     model.generation_config = GenerationConfig(**settings)  # type: ignore[no-untyped-call]
 
 
-def write_seat(folder: Path, *, trained: str, method: str, base: str) -> None:
+def write_seat(folder: Path, *, trained: str, method: str, base: str, transport: str = "native") -> None:
     """Write seat.toml: how to seat this student."""
     lines = [
         "# A student as a seat. A path in this file is relative to its folder.",
         'spec = "hf:."',
+        f"transport = {json.dumps(transport)}",
         f"trained = {json.dumps(trained)}",
         f"method = {json.dumps(method)}",
         f"base = {json.dumps(base)}",

@@ -29,6 +29,7 @@ from agents.files import read_json, write_json
 from agents.seats.engine import default_device, load_model
 from agents.seats.weights import Weights
 
+from .memory import kept_memory
 from .merge import merged
 from .settings import TrainConfig
 
@@ -192,7 +193,8 @@ def build_trainer(
 ) -> Any:
     """TRL's trainer with the settings of `config`; `options` go to SFTConfig besides."""
     from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
+
+    from .loss import LeanTrainer
 
     device = default_device()
     gpu = device.type == "cuda"
@@ -223,7 +225,7 @@ def build_trainer(
         **options,
     )
     with quiet_libraries():
-        trainer = SFTTrainer(
+        trainer = LeanTrainer(
             model=opened.model,
             args=args,
             train_dataset=dataset,
@@ -243,7 +245,7 @@ def run_trainer(trainer: Any, folder: Path) -> Ran:
         if not (broken / "trainer_state.json").exists():
             shutil.rmtree(broken)
     began = time.monotonic()
-    with quiet_libraries():
+    with quiet_libraries(), kept_memory():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     curve = next(each for each in trainer.callback_handler.callbacks if isinstance(each, Curve))
     return Ran(trainer.model, trainer.state.global_step, resumed, time.monotonic() - began, tuple(curve.lines))

@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from agents.context import Wire
 from agents.files import write_json, write_jsonl
 from agents.rendering import load_tokenizer, stop_ids
 from agents.seats.engine import default_device, load_model
 from agents.seats.weights import find_weights
+from agents.templates import template_text
 from graphs.trajectory import digest
 
 from .proofs import Proof, demand, run_proofs
@@ -27,12 +29,13 @@ Prepared = tuple[Any, int, int, dict[str, Any]]
 """Dataset for TRL, number of rows, max_length, further options of SFTConfig."""
 
 
-def fingerprint(base: str, data: Path, config: TrainConfig, seed: int) -> str:
+def fingerprint(base: str, data: Path, config: TrainConfig, seed: int, transport: Wire = "native") -> str:
     """Changes when anything does that a training depends on."""
+    template = template_text(config.chat_template) if config.chat_template is not None else None
     content = hashlib.sha256(data.read_bytes()).hexdigest()
     weights = find_weights(base)
     own = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in _adapter_files(weights.adapter)]
-    return digest(weights.signature(), own, content, config.model_dump(), seed)
+    return digest(weights.signature(), own, content, config.model_dump(), seed, transport, template)
 
 
 def train(
@@ -46,6 +49,7 @@ def train(
     prepare: Callable[[Any, int | None], Prepared],
     prove: Callable[[Any, Any, int, int | None], list[Proof]],
     sample: Callable[[Any], list[list[int]]],
+    transport: Wire = "native",
 ) -> TrainingResult:
     """Run one training to a published student.
 
@@ -53,10 +57,11 @@ def train(
         prepare: (tokenizer, positions) -> what TRL reads; may raise ProofError.
         prove: (tokenizer, TRL's tokenised dataset, max_length, positions) -> proofs on the rows.
         sample: (tokenizer) -> prompts for the proofs on the student.
+        transport: how tools reach the student, as its rows were written.
     """
     weights = find_weights(base)
     tok = load_tokenizer(weights.words, chat_template=config.chat_template, training=True)
-    folder = partial_folder(out, fingerprint(base, data, config, seed))
+    folder = partial_folder(out, fingerprint(base, data, config, seed, transport))
     try:
         opened = open_base(base, weights, config)
         dataset, rows, max_length, options = prepare(tok, opened.positions)
@@ -84,7 +89,7 @@ def train(
         with quiet_libraries():
             proofs += _prove_student(base, student, tok, config, sample)
         demand(proofs, student / "proofs.json")
-        write_seat(student, trained=kind, method=config.method, base=base)
+        write_seat(student, trained=kind, method=config.method, base=base, transport=transport)
         write_jsonl(student / "losses.jsonl", ran.curve)
         losses = [line["loss"] for line in ran.curve]
         result = TrainingResult(

@@ -34,7 +34,7 @@ async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     observations: list[ToolMessage] = []
     spent: list[Spent] = []
-    begun, stop = time.monotonic(), None
+    waited, stop = 0.0, None
     before = state.get("searches") or []
     for call in last.tool_calls:
         looked = sum(row["tool"] in ARGUMENT for row in [*before, *rows])
@@ -42,17 +42,18 @@ async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
             stop = "limit:searches"
             break
         runtime.stream_writer({call["name"]: shown(call)})
+        begun = time.monotonic()
         try:
             row, cost = await one(call, state, context, [*before, *rows])
         except OutOfBudget:  # nothing of this turn is written down: it is played again when there is budget
             return {"stop": "paused"}
+        if call["name"] != "search":  # what a search takes beside its models is milliseconds
+            waited += time.monotonic() - begun
         rows.append(row)
         spent += cost
         status: Any = "error" if row["error"] else "success"
         said = ToolMessage(row["extract"], tool_call_id=call["id"] or "", name=call["name"], status=status)
         observations.append(said)
-    took = max(0.0, time.monotonic() - begun - sum(row["seconds"] for row in spent))
-    waited = took if any(row["tool"] != "search" for row in rows) else 0.0
     return {
         "messages": observations,
         "searches": rows,

@@ -38,8 +38,10 @@ from .policies import PROVIDER_RETRIES
 Node = Literal["reason", "act", "repair", "verify", "__end__"]
 
 
-def seconds_left(state: Episode, context: Context) -> float:
-    """What the episode has left of its seconds: only calls that succeeded and tools have used them."""
+def seconds_left(state: Episode, context: Context) -> float | None:
+    """What the episode has left of its seconds, None = no limit: only calls that succeeded and tools have used them."""
+    if context.board.limits.seconds is None:
+        return None
     used = sum(row["seconds"] for row in state.get("spent") or []) + state.get("tool_seconds", 0.0)
     return context.board.limits.seconds - used
 
@@ -51,7 +53,8 @@ def over_limit(state: Episode, context: Context) -> str | None:
         return "limit:steps"
     if sum(row["prompt"] + row["completion"] for row in state.get("spent") or []) >= limits.tokens:
         return "limit:tokens"
-    if seconds_left(state, context) <= 0:
+    left = seconds_left(state, context)
+    if left is not None and left <= 0:
         return "limit:seconds"
     return None
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.seats import split_spec
@@ -101,6 +101,10 @@ class StudentConfig(Section):
     """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
+    transport: Wire = "native"
+    """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
+    chat_template: str | None = None
+    """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
 
 
 class Arm(Section):
@@ -162,6 +166,10 @@ class RunConfig(Section):
         if not self.student.stages and "student" not in self.teams:
             raise ValueError("student.stages is empty, so [teams.student] must say who plays the student")
         return self
+
+    def exam_seed(self) -> int:
+        """The seed of the exam: its own where the file gives one, else the run's."""
+        return self.exam.seed if "seed" in self.exam.model_fields_set else self.seed
 
     def arms(self) -> tuple[Arm, ...]:
         """The arms that are played."""
@@ -263,10 +271,22 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     base = config.student.base
     if (root / base).is_dir():
         base = str((root / base).resolve())
-    student = config.student.model_copy(update={"base": base})
+    student = config.student.model_copy(
+        update={"base": base, "chat_template": absolute_file(config.student.chat_template, root)}
+    )
+    cpt, sft = (
+        each.model_copy(update={"chat_template": absolute_file(each.chat_template, root)})
+        for each in (config.cpt, config.sft)
+    )
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
-    return config.model_copy(update={"corpus": corpus, "teams": teams, "student": student, "board": board})
+    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    return config.model_copy(update=own)
+
+
+def absolute_file(name: str | None, root: Path) -> str | None:
+    """The path of a file that lies beside run.toml; any other name as it is."""
+    return str((root / name).resolve()) if name is not None and (root / name).is_file() else name
 
 
 def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
@@ -276,6 +296,7 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
         if seat is None:
             return None
         provider, name, url = split_spec(seat.model)
+        seat = seat.model_copy(update={"chat_template": absolute_file(seat.chat_template, root)})
         if provider == "scripted" and url:
             return seat.model_copy(update={"model": f"{provider}:{name}@{(root / url).resolve()}"})
         if provider in ("hf", "vllm") and (root / name).is_dir():
@@ -309,4 +330,6 @@ def write_resolved(config: RunConfig, run: Path) -> None:
         other = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
         if other != config.name:
             raise StageError(f"{run} holds the run {other!r}, not {config.name!r}: give another --run")
-    write_text(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+    data = config.model_dump(mode="json", exclude_none=True)
+    data["exam"]["seed"] = config.exam_seed()  # written down it is the exam's own from now on
+    write_text(path, tomli_w.dumps(data))

@@ -15,9 +15,13 @@ from agents.prompts import prompt
 from agents.reason import ask
 from agents.seats import split_spec
 from agents.task import Task
+from graphs.contents import recall, remember
 
+from .boards import differences
+from .lock import alone
 from .pipeline import Run
-from .stages import stages_of, states
+from .stages import HASHES, looked_at
+from .table import stages_of
 
 OBSERVATION_CHARS = 300
 """One observation of two or three extracted passages: 180 to 300 on the three examples, measured."""
@@ -31,17 +35,23 @@ def plan(run: Run, pilot_tasks: int | None = None) -> str:
     Args:
         pilot_tasks: play so many training tasks for real and forecast the collection from them; None = spend nothing.
     """
-    found = states(run.config, run.folder)
+    recall(run.folder / HASHES)
+    found = looked_at(run)
+    if run.folder.is_dir():
+        remember(run.folder / HASHES)
     lines = [f"run {run.config.name!r} in {run.folder}", ""]
     for stage in stages_of(run.config):
-        what = "nothing to do" if found[stage.name] == "fresh" else stage.does
-        lines.append(f"  {stage.name:<12} {found[stage.name]:<8} {what}")
+        state, why = found[stage.name].state, found[stage.name].why
+        what = why or ("nothing to do" if state == "fresh" else stage.does)
+        lines.append(f"  {stage.name:<12} {state:<8} {what}")
+    lines += [f"  note: {note}" for note in differences(run.folder)]
     lines.append("")
     if pilot_tasks is not None:
         from .pilot import pilot
 
-        return "\n".join([*lines, pilot(run, pilot_tasks)])
-    lines += played(run, found["collect"] != "fresh", found["evaluate"] != "fresh")
+        with alone(run.folder):
+            return "\n".join([*lines, pilot(run, pilot_tasks)])
+    lines += played(run, found["collect"].state != "fresh", found["evaluate"].state != "fresh")
     return "\n".join(lines)
 
 

@@ -160,9 +160,14 @@ def blocked(home: Path, name: str, config: SftConfig, base: Path | None = None) 
     return str(caught.value)
 
 
-def test_training_is_blocked_by_a_template_without_markers(home: Path, tmp_path: Path) -> None:
+def test_a_template_without_markers_is_masked_by_rendering_and_proven_like_any_other(
+    home: Path, tmp_path: Path
+) -> None:
+    dropping = PLAIN.replace("{{ m.content }}{% for c", "{% if not m.tool_calls %}{{ m.content }}{% endif %}{% for c")
+    base = tiny_model(tmp_path / "dropping", template=dropping, hidden=32, layers=1)
+    assert "mask proof: row" in blocked(home, "dropping", QUICK, base)
     base = tiny_model(tmp_path / "plain", template=PLAIN, hidden=32, layers=1)
-    assert "no generation markers" in blocked(home, "plain", QUICK, base)
+    assert all(each.passed for each in sft(str(base), home / "sft.jsonl", tmp_path / "s", QUICK, seed=0).proofs)
     repaired = tmp_path / "marked.jinja"
     repaired.write_text(MARKED, encoding="utf-8")
     config = QUICK.model_copy(update={"chat_template": str(repaired)})

@@ -9,8 +9,9 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from tiny_models import MARKED, PLAIN, SEARCH, episode, tiny_tokenizer
 
-from agents.errors import ProofError, SeatError
+from agents.errors import SeatError
 from agents.rendering import Call, load_tokenizer, parse, parse_hermes, plain, render, stop_ids, turn_end
+from agents.rendering import marked as has_markers
 from agents.seats.hf import to_chat
 
 FAMILIES = ["qwen3", "qwen2_5", "qwen3_instruct_2507", "qwen3_5_think", "qwen3_8", "lfm2_v2", "lfm2_2_5"]
@@ -51,12 +52,12 @@ def test_training_template_and_response_template_travel_with_the_tokenizer(tok: 
     assert again.response_template == tok.response_template is not None
 
 
-def test_unknown_template_without_markers_is_refused_for_training_and_names_the_setting(tmp_path: Path) -> None:
+def test_unknown_template_without_markers_stays_as_it_is_and_a_file_takes_its_place(tmp_path: Path) -> None:
     saved(tmp_path, PLAIN)
-    with pytest.raises(ProofError, match=r"generation markers.*chat_template = "):
-        load_tokenizer(tmp_path, training=True)
-    served = load_tokenizer(tmp_path)
-    assert served.chat_template == PLAIN
+    for training in (True, False):
+        opened = load_tokenizer(tmp_path, training=training)
+        assert opened.chat_template == PLAIN
+        assert not has_markers(opened)
     marked = tmp_path / "marked.jinja"
     marked.write_text(MARKED, encoding="utf-8")
     assert load_tokenizer(tmp_path, chat_template=marked, training=True).chat_template == MARKED

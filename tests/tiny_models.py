@@ -33,11 +33,17 @@ MARKED = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 PLAIN = MARKED.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+# ChatML without tools and without markers, as small instruction-tuned models have it; FUSSY takes no system turn.
+BARE = (
+    "{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+FUSSY = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + BARE
 FORGETFUL = MARKED.replace("{{ m.content }}{% for c", "{% if loop.last %}{{ m.content }}{% endif %}{% for c")
 
 
-def tiny_tokenizer(template: str = "qwen3") -> Any:
-    """A byte-level BPE of 600 tokens; `template` is the name of one that TRL ships, or Jinja text."""
+def tiny_tokenizer(template: str | None = "qwen3", eos: str = "<|im_end|>") -> Any:
+    """A byte-level BPE of 600 tokens; `template` is the name of one that TRL ships, Jinja text, or None."""
     import trl
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -55,23 +61,32 @@ def tiny_tokenizer(template: str = "qwen3") -> Any:
     inner.add_tokens([AddedToken(token, special=False, normalized=False) for token in ADDED])
     tok: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=inner,
-        eos_token="<|im_end|>",
+        eos_token=eos,
         pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>"],
+        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
     )
+    if template is None:
+        return tok
     shipped = Path(trl.__file__).parent / "chat_templates" / f"{template}.jinja"
     tok.chat_template = shipped.read_text() if "{" not in template else template
     return tok
 
 
 def tiny_model(
-    folder: Path, *, template: str = "qwen3", hidden: int = 64, layers: int = 2, positions: int = 1024, seed: int = 0
+    folder: Path,
+    *,
+    template: str | None = "qwen3",
+    hidden: int = 64,
+    layers: int = 2,
+    positions: int = 1024,
+    seed: int = 0,
+    eos: str = "<|im_end|>",
 ) -> Path:
     """Save a random Qwen3 with its tokenizer in `folder`."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    tok = tiny_tokenizer(template)
+    tok = tiny_tokenizer(template, eos)
     torch.manual_seed(seed)
     config = Qwen3Config(
         vocab_size=len(tok),

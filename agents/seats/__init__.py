@@ -68,7 +68,7 @@ def _open(seat: Seat) -> BaseChatModel:
     if provider == "hf":
         from .hf import open_hf
 
-        return open_hf(name, temperature=seat.temperature, max_tokens=seat.max_tokens)
+        return open_hf(name, temperature=seat.temperature, max_tokens=seat.max_tokens, chat_template=seat.chat_template)
     if provider == "vllm":
         from .vllm import open_vllm
 

@@ -1,7 +1,8 @@
 """The desk: the one place where a model of a team is called. What a call cost comes back with its reply.
 
 A call goes to the endpoint of its seat with most room, waits at that endpoint's gate, must end within the seat's
-`timeout` (the whole of it: an endpoint that sends a byte a minute is late too), and is counted on the run's meter.
+`timeout` (the whole of it: an endpoint that sends a byte a minute is late too), and is counted on the run's meter. A
+reply made in this process says itself what it took (`response_metadata["seconds"]`): its share of the batch, no queue.
 Failures come out as ProviderError by class and are repeated by the graph's retry policies; only an empty reply is asked
 for again here, twice, since a reply that stays empty is the model's own.
 """
@@ -88,7 +89,8 @@ async def call(
     Args:
         role: whose account the tokens go on.
         tools: JSON schemas bound natively; none for a transport in text.
-        seconds: what the episode has left; None = only the seat's own `timeout` counts.
+        seconds: what the episode has left; None = only the seat's own `timeout` counts. Neither cuts off a reply
+            that is made in this process: its length ends it.
         options: handed to the model as they are, e.g. `stop`, `response_format`.
 
     Raises:
@@ -106,8 +108,14 @@ async def call(
             if meter is not None and (used := meter.used_up()):
                 raise OutOfBudget(used)
             begun = time.monotonic()
-            reply = await answered(player, messages, place.seat, seconds)
-            row = account(seat, role, reply, time.monotonic() - begun)
+            if place.remote:
+                reply = await answered(player, messages, place.seat, seconds)
+                took = time.monotonic() - begun
+            else:
+                # in process nothing can hang, and waiting behind other episodes' requests is nobody's time
+                reply = checked(await player.ainvoke(list(messages)), seat)
+                took = float(reply.response_metadata.get("seconds", time.monotonic() - begun))
+            row = account(seat, role, reply, took)
             place.gate.succeeded()
         except ProviderError as error:
             count(error.kind)
@@ -160,6 +168,11 @@ async def answered(player: Any, messages: Sequence[BaseMessage], seat: Seat, sec
         raise ProviderError(
             "timeout", f"seat {seat.model!r} did not answer within {seat.timeout:g} s; raise its `timeout`"
         ) from None
+    return checked(reply, seat)
+
+
+def checked(reply: Any, seat: Seat) -> AIMessage:
+    """The reply, which must be an AIMessage."""
     if not isinstance(reply, AIMessage):
         raise TypeError(f"seat {seat.model!r} returned a {type(reply).__name__}")
     return reply

@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ class Completion:
     """Log-probability of each token before temperature; None where not asked for."""
     finish: str
     """stop: a stop token was generated. length: `max_tokens` was reached."""
+    seconds: float = 0.0
+    """Its share of the batch's time: all of it through the number of rows. Waiting for the batch is not in it."""
 
 
 class _Pick(LogitsProcessor):
@@ -225,6 +227,7 @@ class Engine:
 
     def _answer(self, batch: list[tuple[Request, Future[Any]]]) -> None:
         """Decode a batch; an exception goes to all its requests, and too little memory halves it first."""
+        began = time.monotonic()
         try:
             completions = self._decode([request for request, _ in batch])
         except torch.OutOfMemoryError as error:
@@ -239,8 +242,9 @@ class Engine:
             for _, future in batch:
                 future.set_exception(error)
         else:
+            share = (time.monotonic() - began) / len(batch)
             for (_, future), completion in zip(batch, completions, strict=True):
-                future.set_result(completion)
+                future.set_result(replace(completion, seconds=share))
 
     def _decode(self, requests: list[Request]) -> list[Completion]:
         self.batches = [*self.batches[-999:], len(requests)]

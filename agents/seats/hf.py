@@ -55,7 +55,7 @@ def open_hf(
         device: `cpu`, `cuda:1`, ...; None takes a GPU where there is one.
         dtype: `float32`, `bfloat16`; None suits the device.
         logprobs: Keep each token's log-probability in `response_metadata`.
-        chat_template: A Jinja file in place of the tokenizer's own template.
+        chat_template: A bundled template's name or a Jinja file, in place of the tokenizer's own template.
         shared: Use the process's one engine for this base; False makes a private one, which the caller closes.
 
     Raises:
@@ -80,8 +80,9 @@ def open_hf(
 class HFChat(BaseChatModel):
     """A chat model of this process; made by `open_hf`.
 
-    Replies carry `response_metadata` with prompt_ids, completion_ids, logprobs (or None), model_name and finish_reason:
-    stop, length, or context (the prompt left no room for `max_tokens`, nothing was generated).
+    Replies carry `response_metadata` with prompt_ids, completion_ids, logprobs (or None), model_name, seconds (the
+    reply's share of the batch that it was decoded in, waiting for that batch left out) and finish_reason: stop, length,
+    or context (the prompt left no room for `max_tokens`, nothing was generated).
     """
 
     model: str
@@ -193,7 +194,7 @@ class HFChat(BaseChatModel):
         )
 
     def _no_room(self, ids: list[int]) -> AIMessage:
-        metadata = self._metadata(ids, [], None, "context")
+        metadata = self._metadata(ids, [], None, "context", 0.0)
         return AIMessage(content="", response_metadata=metadata, usage_metadata=_usage(len(ids), 0))
 
     def _read(
@@ -219,14 +220,19 @@ class HFChat(BaseChatModel):
                 for at, each in enumerate(turn.invalid)
             ],
             additional_kwargs={"reasoning_content": turn.reasoning} if turn.reasoning else {},
-            response_metadata=self._metadata(ids, generated, completion.logprobs, completion.finish),
+            response_metadata=self._metadata(
+                ids, generated, completion.logprobs, completion.finish, completion.seconds
+            ),
             usage_metadata=_usage(len(ids), len(generated)),
         )
 
-    def _metadata(self, ids: list[int], generated: list[int], logprobs: Any, finish: str) -> dict[str, Any]:
+    def _metadata(
+        self, ids: list[int], generated: list[int], logprobs: Any, finish: str, seconds: float
+    ) -> dict[str, Any]:
         return {
             "model_name": self.model,
             "finish_reason": finish,
+            "seconds": seconds,
             "prompt_ids": ids,
             "completion_ids": generated,
             "logprobs": list(logprobs) if logprobs is not None else None,

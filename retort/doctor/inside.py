@@ -44,7 +44,8 @@ class Spending:
 
     async def say(self, messages: list[BaseMessage], most: int = TOKENS) -> AIMessage:
         """One reply; raises what the seat raises."""
-        reply, spent = await call(self.seat, "reason", messages, tools=self.offered, seconds=SECONDS, max_tokens=most)
+        async with asyncio.timeout(SECONDS):
+            reply, spent = await call(self.seat, "reason", messages, tools=self.offered, max_tokens=most)
         self.account += Account(1, spent["prompt"], spent["completion"], spent["usd"])
         return reply
 
