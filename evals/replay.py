@@ -41,8 +41,8 @@ def replay(
             done = now(collect(tasks, table, ledger, concurrency=concurrency, budget=budget, title=f"play {name}"))
             if done.failures:
                 raise StageError(
-                    f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint "
-                    f"({done.failures}); run the same command again for the rest"
+                    f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint"
+                    "; run the same command again for the rest\n" + "\n".join(done.failed())
                 )
             wanted = {table.key(task): task for task in tasks}
             played = [t for t in ledger.trajectories() if t.key in wanted]

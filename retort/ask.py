@@ -32,11 +32,15 @@ def ask(
         ProviderError: an endpoint failed for good.
     """
     from .config import load_config
+    from .outward import settle
     from .pipeline import Run
 
     if not (run_folder / "run.toml").exists():
         raise StageError(f"{str(run_folder)!r} is no run folder, it holds no run.toml: `retort run CONFIG` makes one")
-    run = Run(load_config(run_folder), run_folder)
+    config = load_config(run_folder)
+    if traced := settle(config):
+        write(traced)
+    run = Run(config, run_folder)
     known = sorted({"base", "cpt", "student", *run.config.teams})
     if team not in known:
         raise StageError(f"no team of {run.folder} is named {team!r}; there are {', '.join(known)}")

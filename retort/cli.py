@@ -27,6 +27,10 @@ SINGLE = {
 }
 
 
+DEBUG = "RETORT_DEBUG"
+"""Variable that shows tracebacks."""
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     top = argparse.ArgumentParser(
@@ -110,13 +114,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     from agents.errors import ProofError, RetortError
 
+    from .outward import keep_in
+
+    keep_in()
     try:
         return command(arguments)
     except ProofError as error:
-        print(f"retort: blocked: {error}", file=sys.stderr)
+        complain(f"blocked: {error}")
         return 1
     except RetortError as error:
-        print(f"retort: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     except KeyboardInterrupt:
         print("retort: stopped; what was finished is kept, run the same command again to continue", file=sys.stderr)
@@ -124,6 +131,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `retort show ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        from agents.storage import storage_error
+
+        unwritable = storage_error(error)  # a full disk may show in any library that writes
+        if unwritable is None:
+            raise
+        complain(str(unwritable))
+        return 2
+
+
+def complain(said: str) -> None:
+    """Print what a command ended with; before it the traceback, where RETORT_DEBUG=1 asks for it."""
+    if os.environ.get(DEBUG, "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+    print(f"retort: {said}", file=sys.stderr)
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -179,9 +203,13 @@ def command(arguments: argparse.Namespace) -> int:
 def opened(arguments: argparse.Namespace) -> Run:
     """The config and run folder that the arguments name."""
     from .config import load_config
+    from .outward import settle
     from .pipeline import Run
 
     config = load_config(arguments.config)
+    said = settle(config)
+    if said:
+        print(said, file=sys.stderr)
     folder = arguments.run
     if folder is None:
         folder = arguments.config if arguments.config.is_dir() else Path("runs") / config.name

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
+from agents.redaction import redacted
 from agents.seats import split_spec
 from agents.seats.meter import Budget
 from distill.dataset import DatasetConfig
@@ -27,7 +28,7 @@ from finetune.sft import SftConfig
 class Section(BaseModel):
     """A section of run.toml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class CorpusConfig(Section):
@@ -88,6 +89,8 @@ class CollectConfig(Section):
     """Faults put into tool results on purpose, so that recovering can be learnt."""
     verify: Verify = "revise"
     """revise: a failing answer is sent back with a critique first."""
+    choice: float = Field(0.15, ge=0, le=1)
+    """Share of the training questions that are played in the choice form, of those that have options."""
     tasks: int | None = Field(None, ge=1)
     """Only so many training tasks; None = all."""
 
@@ -105,6 +108,13 @@ class StudentConfig(Section):
     """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
+
+
+class TracingConfig(Section):
+    """[tracing]: what is shown to others; variables of the shell alone switch nothing on."""
+
+    langsmith: bool = False
+    """Send every prompt, reply, question and gold to LangSmith, by its own variables (LANGSMITH_API_KEY, ...)."""
 
 
 class Arm(Section):
@@ -148,6 +158,7 @@ class RunConfig(Section):
     cpt: CptConfig = CptConfig()
     sft: SftConfig = SftConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    tracing: TracingConfig = TracingConfig()
 
     @model_validator(mode="after")
     def _names_exist(self) -> RunConfig:
@@ -231,8 +242,11 @@ def explain(error: ValidationError) -> str:
         return f"unknown key {'.'.join(place)!r}; {hint}"
     given = first.get("input")
     shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    if place[-1:] == ["key_env"] or redacted(shown) != shown:
+        shown = ""  # it may be a key
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{'.'.join(place) or 'run.toml'}: {first['msg'].removeprefix('Value error, ')}{shown}{more}"
+    said = redacted(first["msg"].removeprefix("Value error, "))
+    return f"{'.'.join(place) or 'run.toml'}: {said}{shown}{more}"
 
 
 def known_keys(place: list[str]) -> list[str]:

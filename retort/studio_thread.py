@@ -76,7 +76,7 @@ def context_of(run: Run, played: Trajectory, *, collected: bool) -> Context | No
     """What an episode is played with by today's config; None where its team cannot be seated."""
     try:
         if collected and played.team == run.config.collect.team:
-            return run.collecting(played.mode)
+            return run.collecting(played.mode, played.form)
         return run.context(played.team, played.mode, "score", held_out=collected)
     except StageError:
         return None
