@@ -113,16 +113,54 @@ def test_other_teams_boards_and_modes_do_not_count(change: dict[str, str]) -> No
     assert agreements(episode("a"), other) == [None, None]
 
 
+def with_gold(gold: str, told: str, **changes: Any) -> Task:
+    """The task with another gold, and with what the manual says on the way to it."""
+    (hop,) = TASK.hops
+    return TASK.model_copy(update={"gold": gold, "hops": (hop.model_copy(update={"value": told}),), **changes})
+
+
 def test_a_free_answer_is_judged_by_its_value_and_a_choice_by_its_option() -> None:
-    task = TASK.model_copy(update={"gold": "60s", "options": ("60s", "7", "8", "9")})
+    task = with_gold("60s", "60s", options=("60s", "7", "8", "9"))
     said = synthetic.episode(task, "teacher", "60s", key="k", form="free").model_copy(
         update={"answer": "60 seconds", "choice": None}
     )
+    assert said.quotes == ("Default: 60s",)
     assert rescored(task, said) is said
     as_choice = said.model_copy(update={"form": "choice"})
     assert rescored(task, as_choice).verdict.correct is False
-    moved = task.model_copy(update={"gold": "one minute", "aliases": ("60 seconds",), "options": ()})
+    moved = with_gold("one minute", "60s", aliases=("60 seconds",), options=())
     assert rescored(moved, said) is said
+
+
+def test_quotes_are_judged_by_what_the_manual_says_today() -> None:
+    before = episode("k", label="accepted")
+    changed = rescored(with_gold(TASK.gold, "something else"), before).verdict
+    assert (changed.correct, changed.grounded, changed.accepted, changed.reasons) == (
+        True, False, False, ("unsupported",),
+    )  # fmt: skip
+    unborne = before.model_copy(update={"verdict": changed, "label": "ungrounded"})
+    assert rescored(with_gold(TASK.gold, "something else"), unborne) is unborne
+    again = rescored(TASK, unborne)
+    assert (again.verdict.grounded, again.verdict.accepted, again.verdict.reasons) == (True, True, ())
+    assert again.label == "accepted"
+
+
+def judged(before: Trajectory, **verdict: Any) -> Trajectory:
+    """The episode with other words in its verdict."""
+    return before.model_copy(update={"verdict": before.verdict.model_copy(update=verdict)})
+
+
+def test_a_judge_that_found_support_is_still_believed_and_nothing_is_asked_of_what_did_not_search() -> None:
+    other = with_gold(TASK.gold, "something else")
+    supported = judged(episode("k"), judge={"supported": True})
+    assert rescored(other, supported) is supported
+    closed = episode("c", mode="cot")
+    assert closed.verdict.grounded is None and rescored(other, closed) is closed
+    ungrounded = judged(episode("u"), grounded=False, accepted=False, reasons=("no_quote",))
+    assert rescored(other, ungrounded) is ungrounded, "one reason of its kind is enough"
+    refused = judged(episode("j"), judge={"supported": False}, accepted=False, reasons=("judge",))
+    assert rescored(TASK, refused) is refused
+    assert rescored(other, refused).verdict.reasons == ("judge", "unsupported")
 
 
 @pytest.mark.parametrize(
