@@ -170,8 +170,20 @@ def test_what_the_manual_says_otherwise_than_python_binds_is_not_asked() -> None
     assert all(draft.answered for seed in range(40) for draft in asked(wrong, seed))
 
 
+def test_what_is_set_is_of_the_parameters_own_type() -> None:
+    rows = [default("statistics.quantiles", "n", "4", "statistics"), *SPLIT]
+    types = {"n": int, "method": str, "maxsplit": int}
+    set_to: dict[str, set[type]] = {}
+    for seed in range(40):
+        for draft in asked(rows, seed):
+            name = draft.question.split("`")[1].rpartition(", ")[2].partition("=")[0]
+            set_to.setdefault(name, set()).add(type(eval_literal(draft.told[0])))
+    assert {name: set_to[name] for name in types} == {name: {kind} for name, kind in types.items()}
+
+
 def test_what_cannot_be_resolved_or_is_no_parameter_is_left_out() -> None:
-    assert asked([default("statistics.nothing", "n", "4", "statistics")]) == []
+    nothing = default("statistics.nothing", "n", "4", "statistics")
+    assert asked([nothing]) == [] and len(asked([nothing, *SPLIT])) == 2
     assert asked([known("str.split", "module", "builtins")]) == []
     assert asked([default("str.split", "no_such", "None")]) == []
 
