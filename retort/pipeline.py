@@ -309,13 +309,26 @@ WORK: dict[str, Callable[[Run], str]] = {
 }
 
 
+def look_at_base(run: Run) -> None:
+    """Refuse a base that cannot become a student before a teacher is paid; raises StageError."""
+    from .doctor.base import base_findings, refuse
+    from .doctor.need import longest_chunk
+
+    found = base_findings(run.config, longest_chunk(run.folder / "library"))
+    refuse(found)
+    for each in found:
+        if each.severity == "warning":
+            say(f"{'':<12} {each.name}: {each.seen} -> {each.step}")
+
+
 def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) -> None:
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
-        StageError: a stage outside `only` that a wanted one reads is not fresh.
+        StageError: a stage outside `only` that a wanted one reads is not fresh, or the base cannot be trained.
     """
     write_resolved(run.config, run.folder)
+    looked = False
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
             continue
@@ -326,6 +339,9 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
         if found[stage.name] == "fresh" and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
+        if stage.name in ("collect", "cpt", "sft") and not looked:
+            looked = True
+            look_at_base(run)
         say(f"{stage.name:<12} {stage.does}")
         unmark(run.folder, stage.name)
         begun = time.monotonic()

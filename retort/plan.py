@@ -16,6 +16,8 @@ from agents.reason import ask
 from agents.seats import split_spec
 from agents.task import Task
 
+from .doctor.base import base_findings
+from .doctor.need import longest_chunk
 from .pipeline import Run
 from .stages import stages_of, states
 
@@ -25,24 +27,32 @@ REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
 
-def plan(run: Run, pilot_tasks: int | None = None) -> str:
+def plan(run: Run, pilot_tasks: int | None = None) -> tuple[str, int]:
     """The plan as text: each stage with its state, then calls and tokens of the stages that would play.
 
     Args:
         pilot_tasks: play so many training tasks for real and forecast the collection from them; None = spend nothing.
+
+    Returns:
+        The plan, and the exit status: 2 where the student's base cannot be trained, so that nothing is played.
     """
     found = states(run.config, run.folder)
     lines = [f"run {run.config.name!r} in {run.folder}", ""]
     for stage in stages_of(run.config):
         what = "nothing to do" if found[stage.name] == "fresh" else stage.does
         lines.append(f"  {stage.name:<12} {found[stage.name]:<8} {what}")
-    lines.append("")
+    looked = base_findings(run.config, longest_chunk(run.folder / "library"))
+    wrong = [each for each in looked if each.severity != "fine"]
+    lines += ["", *(f"  {each.severity:<12} {each.name}: {each.seen} -> {each.step}" for each in wrong)]
+    lines += [""] if wrong else []
+    if any(each.severity == "broken" for each in wrong):
+        return "\n".join([*lines, "  the student's base cannot be trained so: nothing would be collected"]), 2
     if pilot_tasks is not None:
         from .pilot import pilot
 
-        return "\n".join([*lines, pilot(run, pilot_tasks)])
+        return "\n".join([*lines, pilot(run, pilot_tasks)]), 0
     lines += played(run, found["collect"] != "fresh", found["evaluate"] != "fresh")
-    return "\n".join(lines)
+    return "\n".join(lines), 0
 
 
 def played(run: Run, collects: bool, evaluates: bool) -> list[str]:

@@ -86,11 +86,21 @@ def fingerprints(config: RunConfig) -> dict[str, str]:
         parts: list[Any] = [RECIPE, stage.name, own, [found[name] for name in stage.needs if name in found]]
         if stage.name == "index":
             parts.append(corpus_stamp(config))
+        if stage.name in ("cpt", "sft", "evaluate"):
+            parts.append(template_stamps(config))
         if stage.name in ("collect", "evaluate"):
             # What plays and judges an episode: an upgrade, or other files behind a seat, make other episodes.
             parts += [code_digest(), [team_identity(team.named(name)) for name, team in config.teams.items()]]
         found[stage.name] = digest(*parts)
     return found
+
+
+def template_stamps(config: RunConfig) -> list[str]:
+    """The text of each chat template that the student is trained and played with; another file is another student."""
+    from agents.templates import template_text
+
+    named = (config.student.chat_template, config.cpt.chat_template, config.sft.chat_template)
+    return [digest(template_text(name)) for name in named if name is not None]
 
 
 def corpus_stamp(config: RunConfig) -> Any:
