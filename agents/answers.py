@@ -1,7 +1,8 @@
-"""How a final message is read: its quotes, its answer, and the one option that the answer names.
+"""How a final message is read, and when an answer is right: by the one option that it names, or by its text.
 
-Strict on purpose: an answer counts only when exactly one option matches it after normalisation, by text or by letter.
-Case is kept, since `-a` and `-A` are different options.
+Strict on purpose. An option counts only when exactly one matches after normalisation, by text or by letter, and there
+case is kept, since `-a` and `-A` are different options. A free answer is compared by its value: `60 seconds` is `60s`,
+`30.0` is `30`, `none` is `None`; names that code could tell apart by case are not folded.
 """
 
 from __future__ import annotations
@@ -17,6 +18,23 @@ GIVE_UP = "I don't know"
 
 _TAG = re.compile(r"^[\s>#-]*(quote|answer)\s*:\s*(.*)$", re.IGNORECASE)
 _BOLD_TAG = re.compile(r"^[\s>#-]*(?:\*\*|__)(quote|answer)(?::(?:\*\*|__)|(?:\*\*|__):)\s*(.*)$", re.IGNORECASE)
+_NUMBER = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|[\d_]*\d)?(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
+_UNIT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+UNITS = {
+    "ms": ("millisecond", "milliseconds", "msec", "msecs"),
+    "s": ("sec", "secs", "second", "seconds"),
+    "m": ("min", "mins", "minute", "minutes", "mb", "megabyte", "megabytes"),
+    "h": ("hr", "hour", "hours"),
+    "d": ("day", "days"),
+    "w": ("week", "weeks"),
+    "k": ("kb", "kilobyte", "kilobytes"),
+    "g": ("gb", "gigabyte", "gigabytes"),
+    "b": ("byte", "bytes"),
+}
+"""Unit as short manuals write it -> its other spellings. `m` is minutes or megabytes: one setting has one of them."""
+_CANONICAL_UNIT = {other: unit for unit, others in UNITS.items() for other in (unit, *others)}
+_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ ,]+(?:and |or )?[^\W\d_]{2,})*")
+_JOINT = re.compile(r"\s*(?:[,;/]\s*(?:and\s+)?|\s+and\s+)")
 _LETTER = re.compile(r"^\(?([A-Z])\)?[.):]?$")
 _LETTERED = re.compile(r"^\(?([A-Z])[.):]\s+(.+)$")
 _PAIRS = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’"}
@@ -69,13 +87,19 @@ def normalise(text: str) -> str:
     White space is folded, backticks and one pair of quotes round the whole are taken off, a full stop at the end too,
     and a comma list outside brackets is put in order (manuals list the same set in different orders).
     """
+    value = bare(text)
+    if "," in value and not set(value) & set("()[]{}'\""):
+        value = ", ".join(sorted(part.strip() for part in value.split(",") if part.strip()))
+    return value
+
+
+def bare(text: str) -> str:
+    """White space folded, without backticks, one pair of quotes round the whole, and a full stop at the end."""
     value = fold(text.replace("`", ""))
     while len(value) >= 2 and _PAIRS.get(value[0]) == value[-1]:
         value = value[1:-1].strip()
     if value.endswith(".") and not value.endswith("..") and len(value) > 1:
         value = value[:-1].rstrip()
-    if "," in value and not set(value) & set("()[]{}'\""):
-        value = ", ".join(sorted(part.strip() for part in value.split(",") if part.strip()))
     return value
 
 
@@ -96,13 +120,86 @@ def match_option(answer: str | None, options: Sequence[str]) -> str | None:
     return options[found.pop()] if len(found) == 1 else None
 
 
-def same_answer(answer: str | None, gold: str, options: Sequence[str]) -> bool:
-    """Whether `answer` is the gold: by option where there are options, by normalised text where there are none."""
+def canonical(text: str) -> str:
+    """The form in which free answers are compared: `normalise`, and one spelling of numbers, units, lists and words.
+
+    A fraction of zeros is dropped (`30.0` is `30`), any other fraction stays as written, since `7.10` may be a release
+    and is not `7.1`. Case is folded only in plain words of two letters and more. A list joined with `and` or `or` reads
+    as a comma list.
+
+    >>> canonical("60 seconds") == canonical("60s"), canonical("'UTF-8'") == canonical("utf-8")
+    (True, False)
+    """
+    value = bare(text)
+    number = _NUMBER.fullmatch(value)
+    if number and (number.group(2) or number.group(3)):
+        return _plain_number(*number.groups(default=""))
+    unit = _UNIT.fullmatch(value)
+    if unit and unit.group(2).lower() in _CANONICAL_UNIT:
+        return canonical(unit.group(1)) + _CANONICAL_UNIT[unit.group(2).lower()]
+    if _WORDS.fullmatch(value):
+        parts = re.split(r"\s*,\s*(?:and |or )?|\s+(?:and|or)\s+", value.casefold())
+        return ", ".join(sorted(parts))
+    return normalise(value)
+
+
+def _plain_number(sign: str, whole: str, fraction: str, exponent: str) -> str:
+    digits = whole.replace(",", "").replace("_", "").lstrip("0") or "0"
+    rest = "" if not fraction.strip(".0") else fraction
+    text = ("-" if sign == "-" and (digits != "0" or rest) else "") + digits + rest
+    if exponent:  # 1e3 is 1000 where that is exact
+        value = float(text + exponent)
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return text
+
+
+def same_answer(
+    answer: str | None,
+    gold: str,
+    options: Sequence[str] = (),
+    *,
+    aliases: Sequence[str] = (),
+    parts: Sequence[str] = (),
+) -> bool:
+    """Whether `answer` is the gold: by option where there are options, by its value where there are none.
+
+    Args:
+        aliases: other spellings of the gold.
+        parts: of a gold that answers two questions: its parts, which may be joined otherwise but not exchanged.
+    """
     if answer is None:
         return False
     if options:
         return match_option(answer, options) == gold
-    return normalise(answer) == normalise(gold)
+    said = canonical(answer)
+    if any(said == canonical(right) for right in (gold, *aliases)):
+        return True
+    given = [canonical(part) for part in _JOINT.split(fold(answer.replace("`", "")))] if parts else []
+    return bool(parts) and given == [canonical(part) for part in parts]
+
+
+def holds(text: str, value: str) -> bool:
+    """Whether `value` stands in `text` as a whole (`1` does not stand in `10` or `0.1`)."""
+    pattern = rf"(?<![\w.\-]){re.escape(value)}(?![\w\-]|\.\w)"
+    return re.search(pattern, text) is not None
+
+
+def bears(quote: str, value: str) -> bool:
+    """Whether a quote says `value` of something: the value stands in it, or all parts of a list, beside other words.
+
+    >>> bears("Default: 60s", "60s"), bears("60s", "60s"), bears("the", "60s")
+    (True, False, False)
+    """
+    plain, wanted = fold(quote.replace("`", "")), normalise(value)
+    if not re.search(r"\w", plain.replace(wanted, "", 1) if wanted in plain else plain):
+        return False
+    after = normalise(plain.partition(":")[2])
+    if after and after == wanted:
+        return normalise(plain) != wanted
+    if holds(plain, wanted) or holds(plain, fold(value)):
+        return True
+    listed = wanted.split(", ")
+    return len(listed) > 1 and all(holds(plain, part) for part in listed)
 
 
 def gave_up(answer: str | None) -> bool:

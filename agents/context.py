@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .task import Form
+
 Role = Literal["reason", "search", "extract", "judge"]
 Mode = Literal["react", "cot", "answer"]
 Wire = Literal["native", "text", "hermes"]
@@ -179,6 +181,8 @@ class Context(BaseModel):
     without: str | None = None
     """A held_out.json whose chunks are left out of the library: how collection never sees held-out pages."""
     board: Board = Board()
+    form: Form = "free"
+    """free: answered in the player's own words. choice: the task's options are shown, and the answer names one."""
     mode: Mode = "react"
     """react: with tools. cot: the same graph with nothing to search, one step. answer: the same, without a thought."""
     verify: Verify = "score"

@@ -9,27 +9,35 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import BaseModel
 
 from .errors import StageError
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` (UTF-8) to `path` atomically, making its folder."""
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A stream (UTF-8) whose text becomes `path` when the block ends well; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+            yield stream
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` (UTF-8) to `path` atomically, making its folder."""
+    with replacing(path) as stream:
+        stream.write(text)
 
 
 def json_line(row: Mapping[str, Any] | BaseModel) -> str:
@@ -40,10 +48,13 @@ def json_line(row: Mapping[str, Any] | BaseModel) -> str:
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | BaseModel]) -> int:
-    """Write one JSON line a row, atomically; returns the number of rows."""
-    lines = [json_line(row) for row in rows]
-    write_text(path, "".join(line + "\n" for line in lines))
-    return len(lines)
+    """Write one JSON line a row as the rows come, atomically; returns the number of rows."""
+    count = 0
+    with replacing(path) as stream:
+        for row in rows:
+            stream.write(json_line(row) + "\n")
+            count += 1
+    return count
 
 
 def write_json(path: Path, value: Any) -> None:

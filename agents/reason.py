@@ -28,7 +28,8 @@ def ask(question: str, options: Sequence[str]) -> str:
 
 def opening(question: str, options: Sequence[str], mode: str) -> list[AnyMessage]:
     """The messages before the first turn."""
-    return [SystemMessage(prompt(mode)), HumanMessage(ask(question, options))]
+    name = f"{mode}_choice" if options and mode != "react" else mode
+    return [SystemMessage(prompt(name)), HumanMessage(ask(question, options))]
 
 
 def malformed(message: AIMessage, mode: str, tools: Sequence[dict[str, Any]]) -> str | None:

@@ -32,6 +32,12 @@ class Episode(TypedDict, total=False):
     question: str
     options: list[str]
     gold: str | None
+    aliases: list[str]
+    """Other spellings of `gold`."""
+    parts: list[str]
+    """The gold's parts in order, where it has several."""
+    told: list[str]
+    """What the manual says at each hop; a quote has to bear it. Like `gold` for the last check only."""
     messages: Annotated[list[AnyMessage], add_messages]
     searches: Annotated[list[dict[str, Any]], operator.add]
     """`graphs.trajectory.Search` as plain values."""

@@ -10,7 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .answers import same_answer
+
 Level = Literal["engineer", "professional", "consultant"]
+Form = Literal["free", "choice"]
+"""free: the question alone, answered in one's own words. choice: with lettered options (the certification form)."""
 Split = Literal["train", "dev", "test"]
 LEVELS: tuple[Level, ...] = ("engineer", "professional", "consultant")
 
@@ -44,9 +48,13 @@ class Task(BaseModel):
     question: str
     """The question alone, without the options."""
     options: tuple[str, ...] = ()
-    """The choices, in the order shown; empty for an open question."""
+    """The choices of the choice form, in the order shown; empty where the exam has none for it. Not shown otherwise."""
     gold: str
     """The right answer's text; one of `options` where there are any."""
+    aliases: tuple[str, ...] = ()
+    """Other spellings that are as right as `gold`."""
+    parts: tuple[str, ...] = ()
+    """The gold's parts where it answers two questions at once, in order; `gold` joins them with ` and `."""
     level: Level
     kind: str
     """How the question was made: lookup, bridge, pair, call, example, effective, release ..."""
@@ -61,3 +69,12 @@ class Task(BaseModel):
     hops: tuple[Hop, ...] = ()
     split: Split = "train"
     provenance: dict[str, str] = Field(default_factory=dict)
+
+    def shown(self, form: Form) -> tuple[str, ...]:
+        """The options that a player sees in `form`."""
+        return self.options if form == "choice" else ()
+
+
+def is_right(task: Task, answer: str | None, form: Form) -> bool:
+    """Whether `answer` is right of `task`: its option in the choice form, its value in the free one."""
+    return same_answer(answer, task.gold, task.shown(form), aliases=task.aliases, parts=task.parts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,12 @@ def cpt_row(chunk: Chunk) -> dict[str, Any]:
     return {"text": f"{chunk.title}\n{chunk.text}".strip(), "chunk": chunk.id}
 
 
-def training_texts(kept: Iterable[Trajectory], chunks: Iterable[Chunk]) -> list[tuple[str, str]]:
-    """(id, text) of everything that a student will be trained on or reads while being trained."""
-    rows = [(t.key, "\n".join(training_text(message) for message in t.messages)) for t in kept]
-    return [*rows, *((chunk.id, cpt_row(chunk)["text"]) for chunk in chunks)]
+def training_texts(kept: Iterable[Trajectory], chunks: Iterable[Chunk]) -> Iterator[tuple[str, str]]:
+    """(id, text) of everything that a student will be trained on or reads while being trained, one at a time."""
+    for t in kept:
+        yield t.key, "\n".join(training_text(message) for message in t.messages)
+    for chunk in chunks:
+        yield chunk.id, cpt_row(chunk)["text"]
 
 
 def training_text(message: Mapping[str, Any]) -> str:
@@ -73,10 +75,22 @@ def write_dataset(
 ) -> dict[str, Any]:
     """Write data/sft.jsonl, data/cpt.jsonl, dataset.json and the card; returns the counts."""
     folder = run / "data"
-    write_jsonl(folder / "sft.jsonl", (sft_row(t, reasoning=config.reasoning) for t in result.kept))
+    levels: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    teams: Counter[str] = Counter()
+    turns = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal turns
+        for t in result.kept:
+            levels[tasks[t.task_id].level] += 1
+            kinds[tasks[t.task_id].kind] += 1
+            teams[t.team] += 1
+            turns += t.usage.calls
+            yield sft_row(t, reasoning=config.reasoning)
+
+    write_jsonl(folder / "sft.jsonl", rows())
     write_jsonl(folder / "cpt.jsonl", (cpt_row(chunk) for chunk in chunks))
-    levels = Counter(tasks[t.task_id].level for t in result.kept)
-    kinds = Counter(tasks[t.task_id].kind for t in result.kept)
     counts: dict[str, Any] = {
         "ledger": len(result.kept) + len(result.dropped),
         "kept": len(result.kept),
@@ -85,8 +99,8 @@ def write_dataset(
         "levels": dict(levels.most_common()),
         "kinds": dict(kinds.most_common()),
         "cpt_chunks": len(chunks),
-        "turns": sum(t.usage.calls for t in result.kept),
-        "teams": dict(Counter(t.team for t in result.kept)),
+        "turns": turns,
+        "teams": dict(teams),
     }
     write_json(run / "dataset.json", counts)
     write_text(folder / "README.md", card(counts))

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agents.answers import fold, normalise
+from agents.answers import fold, holds, normalise
 from agents.errors import ExamError
 from agents.library.chunks import Chunk
 from agents.library.facts import Fact
@@ -49,12 +49,6 @@ def labels(facts: Iterable[Fact]) -> dict[tuple[str, str | None], str]:
         for entity, modules in homes.items()
         for module in modules
     }
-
-
-def holds(text: str, value: str) -> bool:
-    """Whether `value` stands in `text` as a whole (`1` does not stand in `10` or `0.1`)."""
-    pattern = rf"(?<![\w.\-]){re.escape(value)}(?![\w\-]|\.\w)"
-    return re.search(pattern, text) is not None
 
 
 def support(line: str, fact: Fact, value: str) -> float:

@@ -1,36 +1,60 @@
 """Builds the exam: facts and a library in, tasks of three levels with their evidence, splits and baselines out.
 
 Deterministic under its seed. Every gold is either a line of the manual or the result of executing a scenario; a fact
-that the manual does not bear out asks nothing.
+that the manual does not bear out asks nothing. What can be answered without the manual is left out (guessable.py),
+wrong options are dealt so that they tell nothing (choices.py), and what is left of guessing is measured (audit.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.answers import fold, normalise
+from agents.answers import fold
 from agents.errors import ExamError
 from agents.library.facts import Fact
 from agents.library.index import Library
-from agents.task import LEVELS, Level, Split, Task
+from agents.task import LEVELS, Form, Level, Split, Task
 
+from .association import Association
+from .audit import audit, refuse, renew
 from .baselines import baselines
-from .distractors import Draft, balanced, buckets, deal
+from .drafts import Draft
 from .evidence import Known, find_evidence
-from .levels import ModuleOf, bridges, lookups, pairs
+from .fill import Filled, fill, mixture, size_of
+from .guessable import hard
+from .levels import bridges, lookups, pairs
 from .live import calls, examples
 from .scenarios import effective, releases
 from .split import Division, HeldOut, Names, divide, module_of, pages_hold_several
 
 SCARCE = {"example": 0.1}
-"""Kind -> share of its level at the most, so that splits are alike: of 41 examples training can hold 25, a tenth of its
-scenarios; taken as they came they were 40 % of the held-out ones."""
+"""Kind -> share of its level at the most: 41 examples are all that the standard library gives."""
+KINDS: dict[str, Level] = {
+    "lookup": "engineer",
+    "bridge": "professional",
+    "pair": "professional",
+    "example": "consultant",
+    "call": "consultant",
+    "effective": "consultant",
+    "release": "consultant",
+}
+"""Kind of question -> its level."""
+LEAST_UNSEEN, MOST_UNSEEN = 0.1, 0.25
+"""Share of every kind's test questions that are about unseen modules, as far as there are such."""
+DEV_SHARE = 0.1
+"""Share of the groups beside the test that are the dev split's."""
+CELLS = 4
+"""Parts of the training split; what is guessed of one is guessed from the others and the held-out ones."""
+ENOUGH = 700
+SURPLUS = 2
+"""Drafts of a kind and split that are looked at: so many, or so many for each question wanted, whichever is more."""
 
 
 class ExamConfig(BaseModel):
@@ -42,8 +66,8 @@ class ExamConfig(BaseModel):
     """Same seed, facts and library: same exam."""
     train: int = Field(1200, ge=0)
     """Training questions at the most."""
-    dev: int = Field(50, ge=0)
-    """Questions of the small split that nothing is trained or reported on."""
+    dev: int = Field(100, ge=0)
+    """Questions of the split on which choices are made: nothing is trained on it, and no result is reported of it."""
     test: int = Field(240, ge=1)
     """Held-out questions at the most."""
     engineer: float = Field(0.5, ge=0, le=1)
@@ -58,6 +82,12 @@ class ExamConfig(BaseModel):
     """Share of the modules kept out whole; they count towards `held_out`."""
     gold_cap: float = Field(0.12, gt=0, le=1)
     """Share of the questions of one kind that may have the same answer."""
+    guessable: float = Field(0.08, ge=0, le=1)
+    """Share of the questions of one kind that a rule which has not read the manual may answer."""
+    choice: bool = True
+    """Whether options are dealt for the choice form; without them every question is asked freely."""
+    wordings: dict[str, tuple[str, ...]] = {}
+    """Attribute -> questions of your own for it, `{entity}` in each; others are worded by the attribute's grammar."""
     barred: float = Field(0.35, gt=0, le=1)
     """Share of the library that may be barred from training for speaking of held-out names."""
     least_test: int = Field(1, ge=1)
@@ -73,8 +103,10 @@ class Exam(BaseModel):
     held_out: HeldOut
     counts: dict[str, Any]
     """Tasks by split, level and kind; facts used and dropped by reason; groups, modules and chunks held out."""
-    baselines: dict[str, dict[str, float]]
-    """Level (and `overall`) -> random, majority, longest -> expected accuracy on the test split."""
+    baselines: dict[str, dict[str, dict[str, float]]]
+    """Form -> level (and `overall`) -> baseline -> expected accuracy on the test split."""
+    audit: dict[str, float] = {}
+    """Baseline -> share of all questions with options that it gets right, cross-fitted; the best one first."""
 
     def summary(self) -> str:
         """Counts and baselines as lines for a terminal."""
@@ -84,8 +116,15 @@ class Exam(BaseModel):
             lines.append(f"{split:5} {sum(sum(k.values()) for k in levels.values()):5}  {said}".replace("'", ""))
         lines.append(f"facts {self.counts['facts']}".replace("'", ""))
         lines.append(f"held out {self.counts['held_out']}".replace("'", ""))
-        for level, row in self.baselines.items():
-            lines.append(f"{level:13}" + "  ".join(f"{name} {value:.1%}" for name, value in row.items()))
+        for form, levels in self.baselines.items():
+            for level, row in levels.items():
+                best = max(row, key=lambda name: row[name], default="none")
+                lines.append(f"{form:6} {level:13} best baseline: {best} {row.get(best, 0.0):.1%}")
+        if self.audit:
+            best = next(iter(self.audit))
+            lines.append(
+                f"options alone: {best} {self.audit[best]:.1%} of {self.counts['options']['with']} (chance 25%)"
+            )
         return "\n".join(lines)
 
 
@@ -93,7 +132,8 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     """Build the exam of `facts` over `library`.
 
     Raises:
-        ExamError: no facts; most of their entities stand in no document; too few questions for a test.
+        ExamError: no facts; most of their entities stand in no document; too few questions for a test; options that can
+            be told without the manual.
     """
     config = config or ExamConfig()
     if not facts:
@@ -101,27 +141,32 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     known, dropped, lost = find_evidence(facts, library)
     rng = random.Random(config.seed)
     division = divide(
-        known, library, rng, config.held_out, config.held_out_modules, config.dev / max(1, config.train + config.dev),
+        known, library, rng, config.held_out, config.held_out_modules, DEV_SHARE if config.dev else 0.0,
         config.barred,
     )  # fmt: skip
-    by_page = pages_hold_several(known)
-    tasks: list[Task] = []
-    asked: set[str] = set()
-    sizes: tuple[tuple[Split, int], ...] = (("test", config.test), ("train", config.train), ("dev", config.dev))
-    for split, size in sizes:
-        side = [item for item in known if division.side[item.group] == split]
-        if split != "test":
-            barred = set(division.held_out.chunks)
-            side = [item for item in side if item.hop.chunk not in barred]
-        maker = _Side(side, config, rng, lambda item: module_of(item, by_page), division)
-        tasks.extend(maker.tasks(split, size, asked))
-    tasks = [task for split in ("train", "dev", "test") for task in tasks if task.split == split]
+    drafts = _Drafts(known, division, config, rng).by_split()
+    counted = {split: {kind: len(found) for kind, found in kinds.items()} for split, kinds in drafts.items()}
+    drafts = _hard(drafts, config, rng)
+    sizes: dict[str, int] = {"train": config.train, "dev": config.dev, "test": config.test}
+    shares = {level: getattr(config, level) / _total(config) for level in LEVELS}
+    there = {split: {kind: len(found) for kind, found in kinds.items()} for split, kinds in drafts.items()}
+    mix = mixture(there, {"train": config.train, "test": config.test}, KINDS, shares, SCARCE)
+    filled = _filled(drafts, sizes, mix, division, config, rng)
+    tasks_of = _Tasks(division, rng)
+    renewed, withdrawn = renew([part for parts in filled.values() for part in parts], tasks_of.of_draft, config.seed)
+    tasks, cells = tasks_of.of(filled)
     count = sum(task.split == "test" for task in tasks)
     if count < config.least_test:
         raise ExamError(f"only {count} test questions of {len(known)} usable facts: give more facts, or hold out more")
+    found = audit(tasks, cells, config.seed)
+    refuse(found, len(cells))
     counts = {
         "tasks": _counted(tasks),
         "facts": {"given": len(facts), "usable": len(known), **dict(dropped), **({"first lost": lost} if lost else {})},
+        "drafts": counted,
+        "not guessable": there,
+        "mix": {kind: round(share, 4) for kind, share in mix.items()},
+        "options": {"with": len(cells), "lists dealt anew": renewed, "withdrawn": withdrawn},
         "held_out": {
             "groups": f"{len(division.held_out.groups)} of {len(division.side)}",
             "modules": len(division.held_out.modules),
@@ -130,7 +175,16 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
             "mention cap": division.mention_cap,
         },
     }
-    return Exam(tasks=tuple(tasks), held_out=division.held_out, counts=counts, baselines=baselines(tasks))
+    forms: tuple[Form, ...] = ("free", "choice") if cells else ("free",)
+    floor = {form: baselines(tasks, form=form) for form in forms}
+    return Exam(tasks=tuple(tasks), held_out=division.held_out, counts=counts, baselines=floor, audit=found)
+
+
+def _total(config: ExamConfig) -> float:
+    total = config.engineer + config.professional + config.consultant
+    if total <= 0:
+        raise ExamError("[exam] engineer, professional and consultant are all 0: give one of them a share")
+    return total
 
 
 def _counted(tasks: Sequence[Task]) -> dict[str, dict[str, dict[str, int]]]:
@@ -144,142 +198,184 @@ def _counted(tasks: Sequence[Task]) -> dict[str, dict[str, dict[str, int]]]:
     }
 
 
-class _Side:
-    """Makes the tasks of one side of the split."""
+def cell_of(group: str, split: str) -> str:
+    """The cell of a group: its split, of which the training split has several."""
+    if split != "train":
+        return split
+    return f"train{int(hashlib.sha256(group.encode()).hexdigest(), 16) % CELLS}"
 
-    def __init__(
-        self, known: Sequence[Known], config: ExamConfig, rng: random.Random, module: ModuleOf, division: Division
-    ) -> None:
-        self.known = list(known)
-        self.config = config
-        self.rng = rng
-        self.module = module
-        self.division = division
-        self.barred = Names(division.held_out.names)
 
-    def tasks(self, split: Split, size: int, asked: set[str]) -> list[Task]:
-        """At most `size` tasks; a level that cannot fill its share leaves the rest to the one below it."""
-        made: dict[Level, list[tuple[Draft, tuple[str, ...]]]] = {}
-        missing = 0
-        for level in ("consultant", "professional", "engineer"):
-            share = getattr(self.config, level)
-            wanted = round(size * share) + missing
-            made[level] = self._level(level, wanted, split, asked)
-            missing = wanted - len(made[level])
-        return [task for level in LEVELS for task in self._finish(made[level], split)]
+def aliases(gold: str) -> tuple[str, ...]:
+    """Other spellings of a gold that are as right: an argument without its angle brackets."""
+    inner = re.fullmatch(r"<([^<>]+)>", gold)
+    return (inner.group(1),) if inner else ()
 
-    def _level(self, level: Level, wanted: int, split: str, asked: set[str]) -> list[tuple[Draft, tuple[str, ...]]]:
-        kinds = self._drafts(level, wanted)
-        chosen: list[tuple[Draft, tuple[str, ...]]] = []
-        for number, (name, drafts) in enumerate(kinds):
-            left = wanted - len(chosen)
-            count = left if number == len(kinds) - 1 else min(left, -(-left // (len(kinds) - number)))
-            count = min(count, round(SCARCE.get(name, 1.0) * wanted))
-            chosen.extend(self._kind(self._allowed(drafts, split, asked), count))
-        return chosen
 
-    def _drafts(self, level: Level, wanted: int) -> list[tuple[str, list[Draft]]]:
-        """The kinds of a level with their drafts, the scarcest first."""
-        plain = [item for item in self.known if item.fact.kin != "example"]
-        python = any(item.fact.source.startswith("python:") for item in self.known)
-        if level == "engineer":
-            kinds = [("lookup", lookups(plain, self.rng, self.module))]
-        elif level == "professional":
-            kinds = [
-                ("bridge", bridges(plain, self.rng, self.module)),
-                ("pair", pairs(plain, self.rng, self.module, 2 * wanted + 20)),
-            ]
-        elif python:
-            kinds = [
-                ("example", examples(self.known, self.rng, self.module)),
-                ("call", calls(plain, self.rng, self.module)),
-            ]
+@dataclass
+class _Drafts:
+    """Every question that may be asked, by split and kind."""
+
+    known: Sequence[Known]
+    division: Division
+    config: ExamConfig
+    rng: random.Random
+
+    def by_split(self) -> dict[str, dict[str, list[Draft]]]:
+        """Split -> kind -> drafts; no question twice, and none in training that names what is held out."""
+        barred = set(self.division.held_out.chunks)
+        names = Names(self.division.held_out.names)
+        asked: set[str] = set()
+        found: dict[str, dict[str, list[Draft]]] = {}
+        for split, size in (("test", self.config.test), ("dev", self.config.dev), ("train", self.config.train)):
+            found[split] = {}
+            cells: dict[str, list[Known]] = {}
+            for item in self.known:
+                if self.division.side[item.group] == split and (split == "test" or item.hop.chunk not in barred):
+                    cells.setdefault(cell_of(item.group, split), []).append(item)
+            for cell, side in sorted(cells.items()):
+                for kind, drafts in self._kinds(
+                    side, [i for s in cells.values() for i in s], size // len(cells)
+                ).items():
+                    for draft in drafts:
+                        question = fold(draft.question)
+                        text = "\n".join((draft.question, draft.gold, *draft.square))
+                        apart = any(self.division.side[group] != split for group in draft.groups)
+                        if question in asked or apart or (split != "test" and names.within(text)):
+                            continue
+                        asked.add(question)
+                        found[split].setdefault(kind, []).append(replace(draft, cell=cell))
+            for kind, drafts in found[split].items():
+                self.rng.shuffle(drafts)
+                found[split][kind] = drafts[: max(ENOUGH, SURPLUS * size)]
+        return found
+
+    def _kinds(self, side: Sequence[Known], split: Sequence[Known], size: int) -> dict[str, list[Draft]]:
+        by_page = pages_hold_several(self.known)
+
+        def module(item: Known) -> str | None:
+            return module_of(item, by_page)
+
+        plain = [item for item in side if item.fact.kin != "example"]
+        rng, own = self.rng, self.config.wordings
+        made = {
+            "lookup": lookups(plain, rng, module, own),
+            "bridge": bridges(split, plain, rng, module, own),
+            "pair": pairs(plain, rng, module, 3 * size + 20, own),
+        }
+        if any(item.fact.source.startswith("python:") for item in side):
+            return {**made, "example": examples(side, rng, module), "call": calls(plain, rng, module)}
+        return {**made, "effective": effective(plain, rng, module), "release": releases(plain, rng, module, size + 20)}
+
+
+def _hard(
+    drafts: Mapping[str, Mapping[str, Sequence[Draft]]], config: ExamConfig, rng: random.Random
+) -> dict[str, dict[str, list[Draft]]]:
+    """The drafts of each kind that no rule answers too often, looked at over all splits together."""
+    found: dict[str, dict[str, list[Draft]]] = {split: {} for split in drafts}
+    for kind in KINDS:
+        every = [(split, draft) for split, kinds in drafts.items() for draft in kinds.get(kind, ())]
+        kept = {id(draft) for draft in hard([draft for _, draft in every], config.guessable, rng)}
+        for split, draft in every:
+            if id(draft) in kept:
+                found[split].setdefault(kind, []).append(draft)
+    return found
+
+
+def _filled(
+    drafts: Mapping[str, Mapping[str, list[Draft]]],
+    sizes: Mapping[str, int],
+    mix: Mapping[str, float],
+    division: Division,
+    config: ExamConfig,
+    rng: random.Random,
+) -> dict[str, list[Filled]]:
+    """Split -> its questions by kind; in the test every kind has the same share of unseen modules where it can."""
+    held = set(division.held_out.modules)
+    known = Association(draft for kinds in drafts.values() for of in kinds.values() for draft in of)
+    found: dict[str, list[Filled]] = {}
+    for split, size in sizes.items():
+        there = drafts[split]
+        if split == "dev":  # too small to have everything: it has what it can, in the same proportions
+            wanted = {kind: min(len(there.get(kind, ())), round(share * size)) for kind, share in mix.items()}
         else:
-            kinds = [
-                ("effective", effective(plain, self.rng, self.module)),
-                ("release", releases(plain, self.rng, self.module, 2 * wanted + 20)),
-            ]
-        return sorted(((name, drafts) for name, drafts in kinds if drafts), key=lambda kind: len(kind[1]))
+            whole = size_of({kind: len(of) for kind, of in there.items()}, mix, size)
+            wanted = {kind: round(share * whole) for kind, share in mix.items()}
+        apart = {kind: unseen_first(there.get(kind, []), held) for kind in wanted}
+        share = min(
+            (len(new) / count for kind, count in wanted.items() if count and (new := apart[kind][0])), default=0.0
+        )
+        share = min(MOST_UNSEEN, max(share, LEAST_UNSEEN)) if split == "test" else 0.0
+        found[split] = []
+        for kind, count in wanted.items():
+            new, old = apart[kind]
+            first = fill(kind, new, min(len(new), round(share * count)), config.gold_cap, known, rng)
+            rest = fill(kind, old, count - first.count(), config.gold_cap, known, rng)
+            for part in (first, rest):
+                if not config.choice:
+                    part.single += [draft for one in part.dealt for draft in one.drafts]
+                    part.dealt, part.spare = [], []
+                found[split].append(part)
+    return found
 
-    def _allowed(self, drafts: Sequence[Draft], split: str, asked: set[str]) -> list[Draft]:
-        """Drafts that were not asked before, whose groups are all on this side, and that name nothing held out."""
-        allowed = []
-        for draft in drafts:
-            question = fold(draft.question)
-            if question in asked or any(self.division.side[group] != split for group in draft.groups):
-                continue
-            text = "\n".join((draft.question, draft.gold, *draft.options, *draft.must))
-            if split != "test" and self.barred.within(text):
-                continue
-            asked.add(question)
-            allowed.append(draft)
-        return allowed
 
-    def _kind(self, drafts: Sequence[Draft], count: int) -> list[tuple[Draft, tuple[str, ...]]]:
-        """`count` of the drafts of one kind, families by the root of their size, golds capped, wrong options dealt."""
-        cap = max(1, int(self.config.gold_cap * count))
-        ready = [draft for draft in drafts if draft.options]
-        if ready:
-            spread: Counter[str] = Counter()
-            kept = []
-            for draft in ready:
-                spread[normalise(draft.gold)] += 1
-                if spread[normalise(draft.gold)] <= cap:
-                    kept.append(draft)
-            return [(d, tuple(o for o in d.options if o != d.gold)) for d in kept[:count]]
-        pools = buckets(drafts)
-        most = {key: balanced(members, len(members), cap) for key, members in pools.items()}
-        room = shares({key: len(members) for key, members in most.items()}, count)
-        dealt: list[tuple[Draft, tuple[str, ...]]] = []
-        for key in sorted(pools):
-            chosen = balanced(pools[key], room[key], cap)
-            dealt.extend(deal(chosen, self.rng, [draft.gold for draft in pools[key]]))
-        return dealt
+def unseen_first(drafts: Sequence[Draft], held: set[str]) -> tuple[list[Draft], list[Draft]]:
+    """(drafts whose modules are all held out, the others)."""
+    new = [draft for draft in drafts if draft.modules and all(module in held for module in draft.modules)]
+    inside = {id(draft) for draft in new}
+    return new, [draft for draft in drafts if id(draft) not in inside]
 
-    def _finish(self, dealt: Sequence[tuple[Draft, tuple[str, ...]]], split: Split) -> list[Task]:
-        """Tasks in a mixed order, the gold in every position equally often."""
-        order = list(dealt)
-        self.rng.shuffle(order)
-        held = set(self.division.held_out.modules)
-        tasks = []
-        for number, (draft, wrong) in enumerate(order):
-            options = list(wrong)
+
+@dataclass
+class _Tasks:
+    """Turns filled splits into tasks."""
+
+    division: Division
+    rng: random.Random
+
+    def of(self, filled: Mapping[str, Sequence[Filled]]) -> tuple[list[Task], list[str]]:
+        """All tasks by split, each split in a mixed order; and for each task with options its cell."""
+        tasks: list[Task] = []
+        cells: list[str] = []
+        for split in ("train", "dev", "test"):
+            made: list[tuple[Task, str]] = []
+            for part in filled[split]:
+                made += self._kind(part)
+            self.rng.shuffle(made)
+            tasks += [task for task, _ in made]
+            cells += [cell for task, cell in made if task.options]
+        return tasks, cells
+
+    def _kind(self, part: Filled) -> list[tuple[Task, str]]:
+        """The gold stands in every position equally often within a kind."""
+        rows = [(draft, one.options) for one in part.dealt for draft in one.drafts]
+        self.rng.shuffle(rows)
+        made = []
+        for number, (draft, listed) in enumerate(rows):
+            options = [option for option in listed if option != draft.gold]
             self.rng.shuffle(options)
-            options.insert(number % (len(options) + 1), draft.gold)
-            name = hashlib.sha256(fold(draft.question).encode()).hexdigest()[:10]
-            tasks.append(
-                Task(
-                    id=f"{draft.kind}-{name}",
-                    question=draft.question,
-                    options=tuple(options),
-                    gold=draft.gold,
-                    level=draft.level,
-                    kind=draft.kind,
-                    entities=draft.entities,
-                    group=draft.group,
-                    unseen_module=all(module in held for module in draft.modules),
-                    evidence=tuple(dict.fromkeys(hop.chunk for hop in draft.hops)),
-                    hops=draft.hops,
-                    split=split,
-                    provenance=dict(draft.provenance),
-                )
-            )
-        self.rng.shuffle(tasks)
-        return tasks
+            options.insert(number % len(listed), draft.gold)
+            made.append((self.of_draft(draft, tuple(options)), draft.cell))
+        return made + [(self.of_draft(draft, ()), "") for draft in part.single]
 
-
-def shares(sizes: dict[tuple[str, str], int], count: int) -> dict[tuple[str, str], int]:
-    """How many questions each pool gives: by the square root of its size, none more than it has."""
-    room = dict.fromkeys(sizes, 0)
-    left = min(count, sum(sizes.values()))
-    while left > 0:
-        free = {key: sizes[key] ** 0.5 for key in sorted(sizes) if room[key] < sizes[key]}
-        total = sum(free.values())
-        step = defaultdict(int, {key: min(sizes[key] - room[key], int(left * free[key] / total)) for key in free})
-        if not any(step.values()):
-            step = defaultdict(int, {max(free, key=lambda key: free[key]): 1})
-        for key in free:
-            taken = min(step[key], left)
-            room[key] += taken
-            left -= taken
-    return room
+    def of_draft(self, draft: Draft, options: tuple[str, ...]) -> Task:
+        """The task of a draft with these options."""
+        split: Split = "train" if draft.cell.startswith("train") else "dev" if draft.cell == "dev" else "test"
+        held = set(self.division.held_out.modules)
+        name = hashlib.sha256(fold(draft.question).encode()).hexdigest()[:10]
+        return Task(
+            id=f"{draft.kind}-{name}",
+            question=draft.question,
+            options=options,
+            gold=draft.gold,
+            aliases=aliases(draft.gold),
+            parts=draft.parts,
+            level=draft.level,
+            kind=draft.kind,
+            entities=draft.entities,
+            group=draft.group,
+            unseen_module=split == "test" and all(module in held for module in draft.modules),
+            evidence=tuple(dict.fromkeys(hop.chunk for hop in draft.hops)),
+            hops=draft.hops,
+            split=split,
+            provenance=dict(draft.provenance),
+        )

@@ -1,21 +1,29 @@
 """Kept or dropped: every episode of the ledger gets one of the two, and a dropped one the first reason that holds.
 
 Filters are pure functions registered by name; the first sentence of a filter's docstring is its legend on the dataset
-card. Their order is the order of this file.
+card. Their order is the order of this file. Sorting reads the ledger once and holds a few words an episode; who wants
+the episodes themselves reads them once more, one at a time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.answers import same_answer
 from agents.files import write_jsonl
 from agents.task import Task
+from graphs.labels import label_of
 from graphs.trajectory import Trajectory
+
+from .ledger import Ledger
+
+R = TypeVar("R", covariant=True)
 
 Filter = Callable[[Task, Trajectory], bool]
 FILTERS: dict[str, Filter] = {}
@@ -121,17 +129,54 @@ class Dropped(BaseModel):
     trajectory: Trajectory
 
 
-class Sorted(BaseModel):
+class Place(NamedTuple):
+    """What sorting holds of an episode."""
+
+    at: Any
+    """Its key in the ledger, or its number where there is no ledger."""
+    task_id: str
+    agreement: float | None
+    reason: str
+    """Why it was dropped; empty where it was kept."""
+
+
+class Read(Sequence[R]):
+    """Episodes that are read when they are asked for, one at a time; the ledger has to be open."""
+
+    def __init__(self, places: Sequence[Place], read: Callable[[Place], R]) -> None:
+        self._places = places
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[R]:
+        return map(self._read, self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Read[R]: ...
+
+    def __getitem__(self, index: int | slice) -> R | Read[R]:
+        if isinstance(index, slice):
+            return Read(self._places[index], self._read)
+        return self._read(self._places[index])
+
+
+@dataclass(frozen=True)
+class Sorted:
     """The ledger, sorted."""
 
-    model_config = ConfigDict(frozen=True)
-
-    kept: tuple[Trajectory, ...]
-    dropped: tuple[Dropped, ...]
+    kept: Read[Trajectory]
+    dropped: Read[Dropped]
+    why: Mapping[str, int]
+    """Reason -> number of dropped episodes."""
 
     def reasons(self) -> dict[str, int]:
         """Reason -> number of dropped episodes, most frequent first."""
-        return dict(Counter(row.reason for row in self.dropped).most_common())
+        return dict(Counter(self.why).most_common())
 
 
 def reason_to_drop(task: Task | None, trajectory: Trajectory, current: Collection[str] | None = None) -> str | None:
@@ -150,52 +195,139 @@ def reason_to_drop(task: Task | None, trajectory: Trajectory, current: Collectio
     return None
 
 
+def rescored(task: Task, trajectory: Trajectory) -> Trajectory:
+    """The episode judged by the task's gold of today, which may be another than when it was played.
+
+    An episode that was never judged stays so, and one whose verdict holds is handed back as it is.
+    """
+    before = trajectory.verdict
+    if before.correct is None:
+        return trajectory
+    correct = same_answer(trajectory.answer, task.gold, task.options)
+    if correct == before.correct:
+        return trajectory
+    reasons = tuple(name for name in before.reasons if name != "wrong")
+    if not correct and before.well_formed:
+        reasons = (*reasons, "wrong")
+    verdict = before.model_copy(update={"correct": correct, "reasons": reasons, "accepted": not reasons})
+    sent_back = trajectory.repairs + trajectory.revisions
+    label = label_of(trajectory.stop, verdict, trajectory.searches, sent_back)
+    return trajectory.model_copy(update={"verdict": verdict, "label": label})
+
+
+class Listed:
+    """Episodes at hand in the form in which sorting reads a ledger."""
+
+    def __init__(self, trajectories: Iterable[Trajectory]) -> None:
+        self._rows: list[Trajectory] = list(trajectories)
+
+    def numbered(self) -> Iterator[tuple[int, Trajectory]]:
+        """Each episode with its number."""
+        return enumerate(self._rows)
+
+    def episode(self, at: int) -> Trajectory:
+        """The episode of that number."""
+        return self._rows[at]
+
+
+class Group:
+    """The answers to one task that one player gave on one board in one mode."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.said: Counter[str | None] = Counter()
+
+    def add(self, answer: str | None) -> None:
+        """One more."""
+        self.size += 1
+        self.said[answer] += 1
+
+    def share(self, answer: str | None) -> float | None:
+        """The share with that answer; None where there was one sample, 0 for an episode without an answer."""
+        if self.size < 2:
+            return None
+        return round(self.said[answer] / self.size, 4) if answer else 0.0
+
+
+class Rival(NamedTuple):
+    """What choosing among a task's episodes looks at."""
+
+    at: Any
+    task_id: str
+    mode: str
+    group: Group | None
+    """None where the episode is not of the player of today: it agrees with nobody."""
+    answer: str | None
+    rank: tuple[int, int, int]
+    """Calls, messages, sample: fewer are better."""
+
+    def placed(self, reason: str) -> Place:
+        """Its place, once the answers of all others are known."""
+        return Place(self.at, self.task_id, self.group.share(self.answer) if self.group else None, reason)
+
+
+def rivals(
+    tasks: Mapping[str, Task], source: Ledger | Listed, current: Collection[str] | None
+) -> Iterator[tuple[Rival, str | None]]:
+    """Every episode with the reason to drop it, its answer counted into its group.
+
+    Agreement is self-consistency (arXiv 2203.11171): of the samples of a task, the share that gave this answer.
+    """
+    groups: dict[tuple[str, ...], Group] = {}
+    for at, stored in source.numbered():
+        task = tasks.get(stored.task_id)
+        t = stored if task is None else rescored(task, stored)
+        group = None
+        if current is None or t.key in current:
+            group = groups.setdefault((t.task_id, t.team, t.board, t.mode), Group())
+            group.add(t.choice or t.answer)
+        rank = (t.usage.calls, len(t.messages), t.sample)
+        each = Rival(at, t.task_id, t.mode, group, t.choice or t.answer, rank)
+        yield each, reason_to_drop(task, t, current)
+
+
 def sort_ledger(
     tasks: Mapping[str, Task],
-    trajectories: Iterable[Trajectory],
+    episodes: Ledger | Iterable[Trajectory],
     per_task: int = 1,
     current: Collection[str] | None = None,
 ) -> Sorted:
     """Sort episodes into kept and dropped; of several good ones of a task and mode the shortest `per_task` are kept.
 
-    Where a task has several samples, each carries the share of them that gave its answer (`agreement`).
+    Where a task has several samples of the player of today, each carries the share of them that gave its answer
+    (`agreement`). Verdicts are by the gold of `tasks` (`rescored`).
+
+    Args:
+        episodes: a ledger, which must stay open as long as `kept` and `dropped` are read, or episodes at hand.
+        current: keys of the episodes that the config asks for now; None = any.
     """
-    trajectories = agreeing(trajectories)
-    good: dict[tuple[str, str], list[Trajectory]] = {}
-    kept: list[Trajectory] = []
-    dropped: list[Dropped] = []
-    for trajectory in trajectories:
-        reason = reason_to_drop(tasks.get(trajectory.task_id), trajectory, current)
+    source = episodes if isinstance(episodes, Ledger) else Listed(episodes)
+    good: dict[tuple[str, str], list[Rival]] = {}
+    bad: list[tuple[Rival, str]] = []
+    for each, reason in rivals(tasks, source, current):
         if reason is None:
-            good.setdefault((trajectory.task_id, trajectory.mode), []).append(trajectory)
+            good.setdefault((each.task_id, each.mode), []).append(each)
         else:
-            dropped.append(Dropped(reason=reason, trajectory=trajectory))
-    for rivals in good.values():
-        rivals.sort(key=lambda t: (t.usage.calls, len(t.messages), t.sample))
-        kept += rivals[:per_task]
-        dropped += [Dropped(reason="surplus", trajectory=t) for t in rivals[per_task:]]
-    return Sorted(kept=tuple(kept), dropped=tuple(dropped))
+            bad.append((each, reason))
+    kept: list[Place] = []
+    surplus: list[Place] = []
+    for group in good.values():
+        group.sort(key=lambda each: each.rank)
+        kept += [each.placed("") for each in group[:per_task]]
+        surplus += [each.placed("surplus") for each in group[per_task:]]
+    dropped = [*(each.placed(reason) for each, reason in bad), *surplus]
 
+    def read(place: Place) -> Trajectory:
+        stored = source.episode(place.at)
+        task = tasks.get(place.task_id)
+        now = stored if task is None else rescored(task, stored)
+        return now.model_copy(update={"agreement": place.agreement})
 
-def agreeing(trajectories: Iterable[Trajectory]) -> list[Trajectory]:
-    """The episodes with their agreement: of the samples of a task, team, board and mode, the share with their answer.
-
-    Self-consistency (arXiv 2203.11171). A sample without an answer agrees with no other.
-    """
-    found = list(trajectories)
-    groups: dict[tuple[str, ...], list[Trajectory]] = {}
-    for t in found:
-        groups.setdefault((t.task_id, t.team, t.board, t.mode), []).append(t)
-
-    def share(t: Trajectory) -> float | None:
-        rivals = groups[t.task_id, t.team, t.board, t.mode]
-        if len(rivals) < 2:
-            return None
-        said = t.choice or t.answer
-        same = sum((rival.choice or rival.answer) == said for rival in rivals) if said else 0
-        return round(same / len(rivals), 4)
-
-    return [t.model_copy(update={"agreement": share(t)}) for t in found]
+    return Sorted(
+        kept=Read(kept, read),
+        dropped=Read(dropped, lambda place: Dropped(reason=place.reason, trajectory=read(place))),
+        why=Counter(place.reason for place in dropped),
+    )
 
 
 def write_sorted(result: Sorted, run: Path) -> None:

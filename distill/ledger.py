@@ -157,10 +157,22 @@ class Ledger:
         return float(row[0]) if row else 0.0
 
     def trajectories(self) -> Iterator[Trajectory]:
-        """All episodes, by task, team, mode and sample, whatever the order in which they ended."""
-        query = "SELECT json FROM trajectories ORDER BY task_id, team, mode, sample, key"
-        for (text,) in self._db.execute(query):
-            yield Trajectory.from_json(text)
+        """All episodes, by task, team, mode and sample, whatever the order in which they ended; read one at a time."""
+        return (trajectory for _, trajectory in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[str, Trajectory]]:
+        """`trajectories` with their keys."""
+        # The keys alone are put in order: with the episodes beside them SQLite would sort their megabytes.
+        query = "SELECT key FROM trajectories ORDER BY task_id, team, mode, sample, key"
+        for (key,) in self._db.execute(query).fetchall():
+            yield key, self.episode(key)
+
+    def episode(self, key: str) -> Trajectory:
+        """The episode of exactly that key; raises LedgerError where there is none."""
+        row = self._db.execute("SELECT json FROM trajectories WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            raise LedgerError(f"{self.path} holds no episode {key!r} any more: run the same command again")
+        return Trajectory.from_json(row[0])
 
     def get(self, key: str) -> Trajectory | None:
         """The episode recorded under `key`, or under the one key that starts with it; None where there is none."""

@@ -15,15 +15,15 @@ from dataclasses import replace
 from agents.answers import normalise
 from agents.library.facts import Fact
 
-from .distractors import WRONG, Draft, value_type
+from .drafts import Draft, ModuleOf, draft, value_type
 from .evidence import Known
-from .levels import SHORT, ModuleOf, draft, thinned
+from .levels import SHORT, thinned
 
 TRIES = 6
 """Pairs that are tried for each question about two releases."""
-SET_DRAFTS = 0.2
-"""Share of the drafts that ask for what was set, the others for what was left alone and must be looked up; 0.3 of the
-exam, since frequent defaults are capped."""
+SET_DRAFTS = 0.12
+"""Share of the drafts that ask for what was set: they keep a reader from answering with the manual's value unread, and
+are answered by the question itself, so there are few of them."""
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)+)")
 
@@ -58,7 +58,7 @@ def effective(known: Sequence[Known], rng: random.Random, module_of: ModuleOf) -
                 continue
             two = rng.choice(members)
             if two.label != item.label and rng.random() >= SET_DRAFTS:
-                found.append(_left_alone(item, two, rng.choice(values), module_of))
+                found.append(_left_alone(item, two, rng.choice(others), module_of))
             else:
                 found.append(_set(item, rng.choice(others), module_of))
     rng.shuffle(found)
@@ -72,7 +72,7 @@ def _left_alone(item: Known, other: Known, value: str, module_of: ModuleOf) -> D
         f"A configuration sets `{other.label}` to {value} and leaves `{item.label}` unset. "
         f"Which value of `{item.label}` is in force?"
     )
-    made = draft("effective", "consultant", question, gold, [item], module_of, must=(value,))
+    made = draft("effective", "consultant", question, gold, [item], module_of, told=(value,))
     # The other one is no hop, but it must stand on the same side of the split.
     entities = (*made.entities, other.fact.entity)
     groups = tuple(dict.fromkeys((item.group, other.group)))
@@ -82,7 +82,7 @@ def _left_alone(item: Known, other: Known, value: str, module_of: ModuleOf) -> D
 def _set(item: Known, value: str, module_of: ModuleOf) -> Draft:
     gold = in_force({item.label: item.fact.value}, [(item.label, value)])[item.label]
     question = f"A configuration sets `{item.label}` to {value}. Which value of `{item.label}` is in force?"
-    return draft("effective", "consultant", question, gold, [item], module_of, must=(item.fact.value,))
+    return draft("effective", "consultant", question, gold, [item], module_of, told=(value,))
 
 
 def version(text: str) -> tuple[int, ...] | None:
@@ -97,11 +97,7 @@ def is_release(facts: Sequence[Fact]) -> bool:
 
 
 def releases(known: Sequence[Known], rng: random.Random, module_of: ModuleOf, count: int) -> list[Draft]:
-    """Up to `count` questions for the lowest release that has two things.
-
-    The gold is the later of the two versions; the other options are chosen so that it is the highest, the second or the
-    third of the four equally often, and every version is a wrong option three times as often as it is the right one.
-    """
+    """Up to `count` questions for the lowest release that has two things: the later of the two versions."""
     families: dict[str, list[Known]] = defaultdict(list)
     for item in known:
         families[item.fact.kin].append(item)
@@ -110,51 +106,26 @@ def releases(known: Sequence[Known], rng: random.Random, module_of: ModuleOf, co
         if not is_release([item.fact for item in members]):
             continue
         pool = thinned([item for item in members if version(item.fact.value)], rng)
-        debts = {item.fact.value: 0 for item in pool}
         homes: dict[str | None, list[Known]] = defaultdict(list)
         for item in pool:
             homes[item.fact.module].append(item)
         # Modules of one manual may count their releases apart: both things come from one.
         pool = [item for item in pool if len(homes[item.fact.module]) > 1]
-        for number in range(count * TRIES if pool else 0):
+        for _ in range(count * TRIES if pool else 0):
             if len(found) >= count:
                 break
             one = rng.choice(pool)
-            made = _release(one, rng.choice(homes[one.fact.module]), debts, number % 3, rng, module_of)
+            made = _release(one, rng.choice(homes[one.fact.module]), module_of)
             if made is not None:
                 found.append(made)
     rng.shuffle(found)
     return found
 
 
-def _release(
-    one: Known, two: Known, debts: dict[str, int], above: int, rng: random.Random, module_of: ModuleOf
-) -> Draft | None:
-    """`above` of the wrong options are later than the gold."""
+def _release(one: Known, two: Known, module_of: ModuleOf) -> Draft | None:
     first, second = version(one.fact.value), version(two.fact.value)
     if one.group == two.group or first is None or second is None or first == second:
         return None
-    gold, other = (one, two) if max(first, second) == first else (two, one)
-    limit = max(first, second)
-    # Longer version numbers are later ones as a rule: wrong options shorter than the gold would give it away.
-    fair = [text for text in debts if len(text) >= len(gold.fact.value)]
-    later = [text for text in fair if (version(text) or ()) > limit]
-    earlier = [text for text in fair if (version(text) or ()) < limit and text != other.fact.value]
-    if len(later) < above or len(earlier) < 2 - above:
-        return None
-    wrong = [other.fact.value, *most_owed(later, above, debts, rng), *most_owed(earlier, 2 - above, debts, rng)]
-    options = (gold.fact.value, *wrong)
-    if len({normalise(option) for option in options}) < 4:
-        return None
-    debts[gold.fact.value] += WRONG
-    for text in wrong:
-        debts[text] -= 1
+    gold = one if max(first, second) == first else two
     question = f"A setup uses `{one.label}` and `{two.label}`. Which is the lowest release that has both?"
-    return draft("release", "consultant", question, gold.fact.value, [one, two], module_of, options)
-
-
-def most_owed(values: Sequence[str], count: int, debts: Mapping[str, int], rng: random.Random) -> list[str]:
-    """The `count` values that stood as wrong options least often for how often they were right; ties by lot."""
-    mixed = list(values)
-    rng.shuffle(mixed)
-    return sorted(mixed, key=lambda text: -debts[text])[:count]
+    return draft("release", "consultant", question, gold.fact.value, [one, two], module_of)

@@ -115,6 +115,27 @@ def owned(known: Sequence[Known], library: Library) -> dict[str, set[str]]:
     return result
 
 
+def of_modules(known: Sequence[Known], library: Library, by_page: bool) -> dict[str, set[str]]:
+    """Module -> ids of all its chunks, those of entities without facts among them.
+
+    A page belongs to a module where all its facts do, or where its dotted name lies below the module's.
+    """
+    homes: dict[str, set[str | None]] = defaultdict(set)
+    for item in known:
+        homes[library.chunk(item.hop.chunk).document].add(module_of(item, by_page))
+    modules = {module for found in homes.values() for module in found if module is not None}
+    result: dict[str, set[str]] = defaultdict(set)
+    for chunk in library.chunks:
+        found = homes.get(chunk.document)
+        if found is None:
+            parts = chunk.document.split(".")
+            above = [".".join(parts[:stop]) for stop in range(len(parts), 0, -1)]
+            found = {next((name for name in above if name in modules), None)}
+        if len(found) == 1 and (module := next(iter(found))) is not None:
+            result[module].add(chunk.id)
+    return result
+
+
 def chunk_text(chunk: Chunk) -> str:
     """Title and text: what a reader of the chunk sees."""
     return f"{chunk.title}\n{chunk.text}"
@@ -136,6 +157,7 @@ def divide(
         if module is not None:
             modules[module].add(item.group)
     own = owned(known, library)
+    pages = of_modules(known, library, by_page)
     every = Names(name for names in entities.values() for name in names if distinctive(name))
     said: dict[str, set[str]] = defaultdict(set)
     for chunk in library.chunks:
@@ -157,6 +179,7 @@ def divide(
         held = {group for module in held_modules for group in modules[module]}
         held |= choose_groups(order, kinds, fits, held, share)
         barred = {chunk for group in held for chunk in cost[group]}
+        barred |= {chunk for module in held_modules for chunk in pages[module]}
         if len(barred) <= most_barred * len(library.chunks) or cap == 0:
             break
     rest = [group for group in order if group not in held]

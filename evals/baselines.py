@@ -50,7 +50,7 @@ def summarise(name: str, tasks: Sequence[Task], values: Chances) -> Baseline:
         levels.setdefault(task.level, []).append(chance)
     return Baseline(
         name=name,
-        legend=(BASELINES[name].__doc__ or "").strip().partition("\n")[0],
+        legend=(BASELINES[name].guess.__doc__ or "").strip().partition("\n")[0],
         accuracy=sum(values) / len(values) if values else 0.0,
         levels={level: sum(part) / len(part) for level, part in levels.items()},
         per_task=all(value in (0.0, 1.0) for value in values),

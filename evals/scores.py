@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from agents.answers import same_answer
 from agents.errors import StageError
-from agents.task import Level, Task
+from agents.task import Level, Task, is_right
 from graphs.trajectory import Trajectory
 
 MISSING = "missing"
@@ -79,7 +78,7 @@ def legend() -> dict[str, str]:
 def correct(task: Task, trajectory: Trajectory) -> Value:
     """The episode ended with an answer, and the answer is the gold."""
     # Worked out anew from the answer, not read off the verdict: `verify = off` leaves no verdict.
-    return float(trajectory.stop == "answered" and same_answer(trajectory.answer, task.gold, task.options))
+    return float(trajectory.stop == "answered" and is_right(task, trajectory.answer, trajectory.form))
 
 
 @scorer("answered")

@@ -6,24 +6,36 @@ of it: the closed-book arm is the same board with the search taken away, and its
 
 from __future__ import annotations
 
-import hashlib
+import importlib.util
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import agents.seats
 from agents.context import Board, Context, Seat, Team
+from agents.errors import SeatError
 from agents.prompts import every_prompt
-from agents.seats import scripted, split_spec
-from agents.task import Task
+from agents.seats import split_spec
+from agents.seats.weights import find_weights
+from agents.task import Form, Task
 from agents.templates import template_text
 from agents.tools import offered
 
+from .contents import folder_contents, sha256_of
 from .library import open_library
 from .trajectory import digest
 
-NO_PLAY = frozenset({"checkpoints", "labels"})
-"""Modules that tell of an episode afterwards, and do not decide how it goes."""
-WHOLE_FILE = 64 * 2**20
-"""Files up to this many bytes are hashed by content, larger ones by size and time of change."""
+NO_PLAY = frozenset({"checkpoints", "contents", "labels"})
+"""Modules that tell of an episode or of files, and do not decide how an episode goes."""
+NO_PLAYER = frozenset({"model", "timeout", "key_env", "concurrency", "price"})
+"""Fields of a seat that do not change what it says; `model` is taken apart."""
+PLAYER_CODE = {"scripted": ("scripted.py",), "hf": ("engine.py", "hf.py")}
+"""Provider -> files of agents/seats that are the player themselves. The client of an endpoint is none: what its model
+answers is paid for, and an upgrade of the client must not send all of it to be played again."""
+SCRIPTS = frozenset({".cjs", ".js", ".mjs", ".py", ".rb", ".sh", ".ts"})
+"""Suffixes of files on an MCP server's command line that are its code; others may be data that it writes itself."""
+NOTES = frozenset({"README.md", "losses.jsonl", "proofs.json", "seat.toml", "training.json"})
+"""Files of a student's folder that tell of its training, seconds included, and that nothing loads."""
 
 
 @cache
@@ -37,6 +49,11 @@ def graph_shape() -> str:
 @cache
 def code_digest() -> str:
     """Hash of the source of every module that decides how an episode goes: other code is another board."""
+    return digest([(path.name, file_digest(path)) for path in played_files()])
+
+
+def played_files() -> list[Path]:
+    """The modules that decide how an episode goes."""
     import agents
     import agents.library
     import agents.tools
@@ -45,8 +62,7 @@ def code_digest() -> str:
 
     rooms = (agents, agents.library, agents.tools, agents.transport, graphs)
     folders = (Path(str(room.__file__)).parent for room in rooms)
-    played = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
-    return digest([(path.name, file_digest(path)) for path in played])
+    return [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
 
 
 def board_parts(context: Context) -> dict[str, str]:
@@ -62,9 +78,34 @@ def board_parts(context: Context) -> dict[str, str]:
 
 
 def own_tools(board: Board) -> list[str]:
-    """Hashes of the files of the user's own tools, as far as they are named by file."""
-    files = [Path(spec.rpartition(":")[0]) for spec in board.tools if ":" in spec]
-    return [file_digest(path) for path in files if path.is_file()]
+    """Hashes of the files of the user's own tools and of MCP servers."""
+    return [file_digest(path) for path in tool_files(board).values()]
+
+
+def tool_files(board: Board) -> dict[str, Path]:
+    """Name -> file of each tool of the user's own, and of each script that an MCP server's command line names."""
+    found: dict[str, Path] = {}
+    for spec in board.tools:
+        place = spec.rpartition(":")[0]
+        path = module_file(place) if place else None
+        if path is not None:
+            found[path.name if place.endswith(".py") else place] = path
+    for name, server in board.mcp.items():
+        for word in (server.command, *server.args):
+            if word and Path(word).suffix in SCRIPTS and Path(word).is_file():
+                found[f"{name}/{Path(word).name}"] = Path(word)
+    return found
+
+
+def module_file(place: str) -> Path | None:
+    """The file of a module, given by its path or its name; None where there is none."""
+    if place.endswith(".py"):
+        return Path(place) if Path(place).is_file() else None
+    try:
+        spec = importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
 
 
 def board_hash(context: Context) -> str:
@@ -73,27 +114,51 @@ def board_hash(context: Context) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Hash of a file by content, or of a large one by size and time of change."""
-    stat = path.stat()
-    if stat.st_size > WHOLE_FILE:
-        return digest(path.name, stat.st_size, stat.st_mtime_ns)
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    """First 16 hex digits of the SHA-256 of a file's content; raises OSError."""
+    return sha256_of(path)[:16]
+
+
+def weights_digest(name: str) -> str:
+    """Hash of a model's files, with those of its base where it is an adapter; a hub id stands for itself."""
+    try:
+        found = find_weights(name)
+        folders = [each for each in (found.adapter, Path(found.base)) if each is not None]
+        return digest(*(folder_contents(each, NOTES) if each.is_dir() else str(each) for each in folders))
+    except (SeatError, OSError):  # opening the seat says so better
+        return digest("absent", name)
+
+
+@cache
+def player_code(provider: str) -> list[str]:
+    """Hashes of the source that is the player, as it was when this process first asked."""
+    home = Path(str(agents.seats.__file__)).parent
+    return [file_digest(home / name) for name in PLAYER_CODE[provider]]
+
+
+def seat_parts(seat: Seat) -> dict[str, Any]:
+    """What plays in a seat, by name: the model, its sampling, and how tools and schemas reach it.
+
+    A model in a folder goes by the content of its files, wherever they lie. One behind an endpoint goes by its name:
+    the same model at another URL is the same player, as it is with other prices, keys, waits and calls in flight.
+    """
+    provider, model, url = split_spec(seat.model)
+    parts: dict[str, Any] = {"provider": provider, **seat.model_dump(exclude=set(NO_PLAYER))}
+    if seat.chat_template is not None:
+        parts["chat_template"] = digest(template_text(seat.chat_template))
+    if provider in PLAYER_CODE:
+        parts["code"] = player_code(provider)
+    if provider == "scripted":
+        parts |= {"model": model, "script": file_digest(Path(url)) if url and Path(url).exists() else None}
+    elif provider == "hf" or (provider == "vllm" and Path(model).is_dir()):
+        parts["weights"] = weights_digest(model)
+    else:
+        parts["model"] = model
+    return parts
 
 
 def seat_identity(seat: Seat) -> str:
-    """What plays in a seat, wherever its files lie: a retrained student is another player, a moved run is not."""
-    provider, model, url = split_spec(seat.model)
-    sampling = seat.model_dump(exclude={"model", "timeout", "key_env", "concurrency", "price"})
-    if seat.chat_template is not None:
-        sampling["chat_template"] = digest(template_text(seat.chat_template))
-    if provider == "scripted":
-        script = file_digest(Path(url)) if url and Path(url).exists() else url
-        return digest(provider, model, script, file_digest(Path(scripted.__file__)), sampling)
-    local = Path(model)
-    if provider in ("hf", "vllm") and local.is_dir():
-        files = sorted(path for path in local.rglob("*") if path.is_file())
-        return digest(provider, [(str(path.relative_to(local)), file_digest(path)) for path in files], sampling)
-    return digest(seat.model, sampling)
+    """Hash of what plays in a seat: a retrained student is another player, a moved run is not."""
+    return digest(seat_parts(seat))
 
 
 def team_identity(team: Team) -> str:
@@ -101,11 +166,11 @@ def team_identity(team: Team) -> str:
     return digest({role: seat_identity(seat) for role, seat in team.seats().items()}, team.first_thought)
 
 
-def episode_key(task: Task, team: str, board: str, mode: str, sample: int) -> str:
+def episode_key(task: Task, team: str, board: str, mode: str, form: Form, sample: int) -> str:
     """The key under which an episode is recorded: the same question, players, board and sample play once.
 
     Args:
         team: `team_identity`.
         board: `board_hash`.
     """
-    return digest(task.id, task.question, task.options, team, board, mode, sample)
+    return digest(task.id, task.question, task.shown(form), team, board, mode, form, sample)

@@ -17,6 +17,7 @@ from agents.seats.meter import Account
 from agents.state import Spent
 from agents.task import Task
 
+from .episode import opening_state
 from .react import closing
 from .trajectory import Search, Trajectory, Verdict
 
@@ -59,15 +60,17 @@ class Replay:
         asked = next((str(row["content"]) for row in self.rows if row["role"] == "user"), "")
         question, options = read_question(asked)
         self.question = task.question if task else question
-        self.options = list(task.options) if task else options
-        self.gold = task.gold if task else None
+        self.options = list(task.shown(trajectory.form)) if task else options
+        self.task = task
         self.counts = {"steps": 0, "repairs": 0, "revisions": 0}
         self.observed = 0
 
     def steps(self) -> list[Superstep]:
         """Every node's update, without what the calls cost."""
-        start = {"question": self.question, "options": self.options, "gold": self.gold, "sample": self.played.sample}
-        found = [step("__start__", start)]
+        start: dict[str, Any] = {"question": self.question, "options": self.options, "sample": self.played.sample}
+        if self.task is not None:
+            start = dict(opening_state(self.task, self.played.form, self.played.sample))
+        found = [step("__start__", {"gold": None, **start})]
         fresh = [self.message(i) for i in range(self.opened)]
         at = self.opened
         while at < len(self.rows):

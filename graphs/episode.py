@@ -27,7 +27,7 @@ from langgraph.errors import GraphRecursionError
 from agents.context import Context
 from agents.seats.meter import Account
 from agents.state import Episode, Spent
-from agents.task import Task
+from agents.task import Form, Task
 from agents.tools import offered
 
 from .board import board_hash, episode_key, team_identity
@@ -52,7 +52,7 @@ class Table:
 
     def key(self, task: Task, sample: int = 0) -> str:
         """The key of an episode at this table."""
-        return episode_key(task, self.team, self.board, self.context.mode, sample)
+        return episode_key(task, self.team, self.board, self.context.mode, self.context.form, sample)
 
 
 class Paused(Exception):
@@ -79,7 +79,7 @@ async def play(task: Task, table: Table, *, sample: int = 0, begun: str | None =
     """
     context = table.context
     since = time.monotonic()
-    start: Episode = {"question": task.question, "options": list(task.options), "gold": task.gold, "sample": sample}
+    start = opening_state(task, context.form, sample)
     if begun is not None:
         start |= thawed(begun)
     try:
@@ -89,6 +89,19 @@ async def play(task: Task, table: Table, *, sample: int = 0, begun: str | None =
     if state.get("stop") == "paused":
         raise Paused(frozen(state) if state.get("messages") else None)
     return record(state, task, table, sample=sample, seconds=time.monotonic() - since)
+
+
+def opening_state(task: Task, form: Form, sample: int = 0) -> Episode:
+    """The graph's input for a task; everything from `gold` on is for the verifier's last check alone."""
+    return {
+        "question": task.question,
+        "options": list(task.shown(form)),
+        "sample": sample,
+        "gold": task.gold,
+        "aliases": list(task.aliases),
+        "parts": list(task.parts),
+        "told": [hop.value for hop in task.hops],
+    }
 
 
 def rounds(context: Context) -> int:
@@ -124,6 +137,7 @@ def record(state: Mapping[str, Any], task: Task, table: Table, *, sample: int, s
         task_id=task.id,
         team=context.team.name,
         mode=context.mode,
+        form=context.form,
         sample=sample,
         board=table.board,
         messages=tuple(plain_messages(state.get("messages") or [])),

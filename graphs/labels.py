@@ -22,7 +22,7 @@ LABELS = {
 }
 """Label -> what it means; `limit` and `provider` carry a name after a colon."""
 
-_UNGROUNDED = {"no_quote", "ungrounded"}
+_UNGROUNDED = {"no_quote", "ungrounded", "empty_quote", "unsupported"}
 
 
 def label_of(stop: str, verdict: Verdict | None, searches: Sequence[Search], sent_back: int) -> str:

@@ -11,29 +11,53 @@ from agents.context import Context
 from agents.files import read_json
 from agents.library.index import Library
 
+from .contents import sha256_of
+
 CHECK_SECONDS = 1.0
 """A library in use is looked at for changed files at most so often: looking costs as much as a search."""
 
-_opened: dict[tuple[str, str | None, float], Library] = {}
-_checked: dict[tuple[str, str | None], tuple[float, Library]] = {}
+Name = tuple[str, str | None]
+"""Folder of the library, file with the barred chunks."""
+State = tuple[tuple[str, str | None], ...]
+"""(file, SHA-256 of its content or None where it is absent) of everything that a library is opened from."""
+
+_opened: dict[Name, tuple[State, Library]] = {}
+_checked: dict[Name, tuple[float, Library]] = {}
 _lock = threading.Lock()
 
 
 def open_library(context: Context) -> Library:
-    """The context's library, without the chunks that `context.without` bars; reopened when its files changed.
+    """The context's library, without the chunks that `context.without` bars; reopened when a file of either changed.
 
     Raises:
         StageError, CorpusError: the folder or the list of barred chunks is not there or broken.
     """
-    folder = Path(context.library)
-    stamp = max((path.stat().st_mtime for path in folder.glob("*")), default=0.0)
-    name = (context.library, context.without, stamp)
+    name = (context.library, context.without)
     with _lock:
-        if name not in _opened:
+        state = state_of(context)
+        known = _opened.get(name)
+        if known is None or known[0] != state:
             barred = read_json(Path(context.without), "exam")["chunks"] if context.without else ()
-            _opened[name] = Library.open(folder, without=frozenset(barred))
-        _checked[context.library, context.without] = (time.monotonic(), _opened[name])
-        return _opened[name]
+            known = state, Library.open(Path(context.library), without=frozenset(barred))
+            _opened[name] = known
+        _checked[name] = (time.monotonic(), known[1])
+        return known[1]
+
+
+def state_of(context: Context) -> State:
+    """The state of the files from which the context's library is opened."""
+    files = sorted(path for path in Path(context.library).rglob("*") if path.is_file())
+    if context.without is not None:
+        files.append(Path(context.without))
+    return tuple((str(path), content(path)) for path in files)
+
+
+def content(path: Path) -> str | None:
+    """Hash of a file's content; None where the file is absent or cannot be read."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None
 
 
 async def library_of(context: Context) -> Library:

@@ -201,7 +201,17 @@ async def verify(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     if failed and left > 0:
         message = HumanMessage(critique, additional_kwargs={"node": "verify"})
         return {**update, "messages": [message], "revisions": state.get("revisions", 0) + 1}
-    verdict = verifier.verdict(failed, final, options, state.get("gold"), searched, judged)
+    verdict = verifier.verdict(
+        failed,
+        final,
+        options,
+        state.get("gold"),
+        searched,
+        judged,
+        aliases=state.get("aliases") or (),
+        parts=state.get("parts") or (),
+        told=state.get("told") or (),
+    )
     return {**update, "verdict": verdict, "stop": stop}
 
 

@@ -54,14 +54,16 @@ class Verdict(BaseModel):
     well_formed: bool
     """The final message holds one answer that matches exactly one option."""
     grounded: bool | None = None
-    """Every quote stands in a passage retrieved in this episode; None where nothing was searched."""
+    """Every quote stands in a passage retrieved in this episode, and they bear what the answer rests on; None where
+    nothing was searched."""
     correct: bool | None = None
     """The answer is the gold; None where the gold is not known."""
     judge: dict[str, Any] | None = None
     """The judge's verdict; None where no judge was asked."""
     accepted: bool = False
     reasons: tuple[str, ...] = ()
-    """Names of the checks that failed: no_answer, ambiguous, no_quote, ungrounded, wrong, judge."""
+    """Names of the checks that failed: no_answer, ambiguous, no_quote, ungrounded, empty_quote,
+    wrong, unsupported, judge."""
 
 
 class Usage(BaseModel):
@@ -96,6 +98,8 @@ class Trajectory(BaseModel):
     team: str
     """The team's name in the config; `key` holds the hash of its seats."""
     mode: Literal["react", "cot", "answer"]
+    form: Literal["free", "choice"] = "free"
+    """Whether the task's options were shown."""
     sample: int = 0
     board: str
     """Hash of graph, prompts, tools, limits and index."""

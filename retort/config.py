@@ -167,6 +167,10 @@ class RunConfig(Section):
             raise ValueError("student.stages is empty, so [teams.student] must say who plays the student")
         return self
 
+    def exam_seed(self) -> int:
+        """The seed of the exam: its own where the file gives one, else the run's."""
+        return self.exam.seed if "seed" in self.exam.model_fields_set else self.seed
+
     def arms(self) -> tuple[Arm, ...]:
         """The arms that are played."""
         if self.evaluate.arms:
@@ -326,4 +330,6 @@ def write_resolved(config: RunConfig, run: Path) -> None:
         other = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
         if other != config.name:
             raise StageError(f"{run} holds the run {other!r}, not {config.name!r}: give another --run")
-    write_text(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+    data = config.model_dump(mode="json", exclude_none=True)
+    data["exam"]["seed"] = config.exam_seed()  # written down it is the exam's own from now on
+    write_text(path, tomli_w.dumps(data))

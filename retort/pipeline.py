@@ -14,9 +14,13 @@ from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
 from agents.files import read_json, read_jsonl, write_json, write_jsonl
 from agents.task import Task
+from graphs.contents import recall, remember
 
+from .boards import COLLECTED, NOTES, differences
 from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
-from .stages import STAGES, mark, stages_of, states, unmark
+from .lock import alone
+from .stages import HASHES, looked_at, mark, parts_of, sources, unmark
+from .table import STAGES, stages_of
 
 if TYPE_CHECKING:
     from distill.collect import Collected
@@ -125,9 +129,7 @@ def exam(run: Run) -> str:
     from distill.exam import build_exam
 
     facts, _ = read_facts(run.folder / "facts.jsonl")
-    config = run.config.exam
-    if "seed" not in config.model_fields_set:
-        config = config.model_copy(update={"seed": run.config.seed})
+    config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
     made = build_exam(facts, Library.open(run.folder / "library"), config)
     say(made.summary())
     write_jsonl(run.folder / "exam.jsonl", made.tasks)
@@ -142,6 +144,7 @@ def collect(run: Run) -> str:
     from distill.collect import collect as play_all
     from distill.collect import now
     from distill.ledger import Ledger
+    from graphs.board import board_parts
     from graphs.episode import Table
 
     options = run.config.collect
@@ -168,6 +171,7 @@ def collect(run: Run) -> str:
                     f"({done.failures}); the others are recorded, run the same command again for the rest"
                 )
             said.append(f"{mode}: {done.said()}")
+    write_json(run.folder / COLLECTED, board_parts(run.collecting(options.modes[0])))  # the mode is no part of it
     return "; ".join(said)
 
 
@@ -197,19 +201,21 @@ def dataset(run: Run) -> str:
         table = Table.lay(run.collecting(mode))
         current |= {table.key(task, n) for task in every.values() for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        result = sort_ledger(every, ledger.trajectories(), run.config.dataset.per_task, current)
+        result = sort_ledger(every, ledger, run.config.dataset.per_task, current)
         if len(result.kept) + len(result.dropped) != len(ledger):
             raise ProofError(
                 f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger"
             )
-    if not result.kept:
-        raise StageError(f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one")
-    tests = [task for task in every.values() if task.split == "test"]
-    report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
-    write_json(run.folder / "leaks.json", [leak_proof(report)])
-    report.check()
-    counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
-    write_sorted(result, run.folder)
+        if not result.kept:
+            raise StageError(
+                f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one"
+            )
+        tests = [task for task in every.values() if task.split == "test"]
+        report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
+        write_json(run.folder / "leaks.json", [leak_proof(report)])
+        report.check()
+        counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
+        write_sorted(result, run.folder)
     reasons = ", ".join(f"{name} {number}" for name, number in counts["reasons"].items())
     return f"{counts['kept']} kept, {counts['dropped']} dropped{' (' + reasons + ')' if reasons else ''}"
 
@@ -267,7 +273,8 @@ def evaluate(run: Run) -> str:
 
     tasks = run.tasks("test")[: run.config.evaluate.tasks]
     options = run.config.evaluate
-    return replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
+    said = replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
+    return "; ".join([said, *differences(run.folder)])
 
 
 def contexts(run: Run) -> dict[str, Context]:
@@ -293,6 +300,10 @@ def leaderboard(run: Run) -> str:
     ]
     board = build_leaderboard(run.folder, arms, tasks=run.config.evaluate.tasks)
     write_leaderboard(run.folder, board)
+    notes = differences(run.folder)
+    write_json(run.folder / NOTES, notes)
+    for note in notes:
+        say(f"{'':<12} note: {note}")
     write_report(run.folder, board)
     return fold(format_table(board).splitlines()[0])
 
@@ -325,30 +336,61 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
-        StageError: a stage outside `only` that a wanted one reads is not fresh, or the base cannot be trained.
+        StageError: a stage outside `only` that a wanted one reads is not fresh, the base cannot be trained, or another
+            process works on the run.
     """
-    write_resolved(run.config, run.folder)
+    with alone(run.folder):
+        write_resolved(run.config, run.folder)
+        recall(run.folder / HASHES)
+        try:
+            do(run, only, force=force)
+        finally:
+            remember(run.folder / HASHES)
+
+
+def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
+    """`work` on a run folder that this process holds."""
+    # Taken once: a module that is edited while its stage waits may have been imported before.
+    code = sources()
     looked = False
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
             continue
-        found = states(run.config, run.folder)
-        late = [name for name in stage.needs if found.get(name, "fresh") != "fresh"]
+        found = looked_at(run, code)
+        late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
         if late:
-            raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]]}: run it first")
-        if found[stage.name] == "fresh" and not (force and only):
+            raise StageError(
+                f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first"
+            )
+        state, why = found[stage.name].state, found[stage.name].why
+        if state == "fresh" and only is not None:
+            why = unusable(run, stage.name)
+        if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
         if stage.name in ("collect", "cpt", "sft") and not looked:
             looked = True
             look_at_base(run)
-        say(f"{stage.name:<12} {stage.does}")
+        say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
+        depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)
         begun = time.monotonic()
         said = WORK[stage.name](run)
         seconds = time.monotonic() - begun
-        mark(run.folder, run.config, stage.name, seconds, said)
+        mark(run.folder, stage.name, depends, seconds, said)
         say(f"{'':<12} {said}  [{seconds:.1f} s]")
+
+
+def unusable(run: Run, stage: str) -> str:
+    """Why what a stage made cannot be used although every file is as it was; empty where it can."""
+    from agents.library.index import Library
+
+    try:
+        if stage == "index":
+            Library.open(run.folder / "library")
+    except StageError as error:
+        return str(error)
+    return ""
 
 
 assert list(WORK) == list(STAGES), "every stage has its work"

@@ -15,11 +15,15 @@ from agents.prompts import prompt
 from agents.reason import ask
 from agents.seats import split_spec
 from agents.task import Task
+from graphs.contents import recall, remember
 
+from .boards import differences
 from .doctor.base import base_findings
 from .doctor.need import longest_chunk
+from .lock import alone
 from .pipeline import Run
-from .stages import stages_of, states
+from .stages import HASHES, looked_at
+from .table import stages_of
 
 OBSERVATION_CHARS = 300
 """One observation of two or three extracted passages: 180 to 300 on the three examples, measured."""
@@ -36,11 +40,16 @@ def plan(run: Run, pilot_tasks: int | None = None) -> tuple[str, int]:
     Returns:
         The plan, and the exit status: 2 where the student's base cannot be trained, so that nothing is played.
     """
-    found = states(run.config, run.folder)
+    recall(run.folder / HASHES)
+    found = looked_at(run)
+    if run.folder.is_dir():
+        remember(run.folder / HASHES)
     lines = [f"run {run.config.name!r} in {run.folder}", ""]
     for stage in stages_of(run.config):
-        what = "nothing to do" if found[stage.name] == "fresh" else stage.does
-        lines.append(f"  {stage.name:<12} {found[stage.name]:<8} {what}")
+        state, why = found[stage.name].state, found[stage.name].why
+        what = why or ("nothing to do" if state == "fresh" else stage.does)
+        lines.append(f"  {stage.name:<12} {state:<8} {what}")
+    lines += [f"  note: {note}" for note in differences(run.folder)]
     looked = base_findings(run.config, longest_chunk(run.folder / "library"))
     wrong = [each for each in looked if each.severity != "fine"]
     lines += ["", *(f"  {each.severity:<12} {each.name}: {each.seen} -> {each.step}" for each in wrong)]
@@ -50,8 +59,9 @@ def plan(run: Run, pilot_tasks: int | None = None) -> tuple[str, int]:
     if pilot_tasks is not None:
         from .pilot import pilot
 
-        return "\n".join([*lines, pilot(run, pilot_tasks)]), 0
-    lines += played(run, found["collect"] != "fresh", found["evaluate"] != "fresh")
+        with alone(run.folder):
+            return "\n".join([*lines, pilot(run, pilot_tasks)]), 0
+    lines += played(run, found["collect"].state != "fresh", found["evaluate"].state != "fresh")
     return "\n".join(lines), 0
 
 

@@ -12,6 +12,8 @@ from agents.errors import StageError
 from agents.files import read_json
 from graphs.trajectory import Trajectory
 
+from .boards import NOTES
+
 WIDTH = 100
 
 
@@ -20,7 +22,9 @@ def leaderboard_text(run: Path) -> str:
     from evals.leaderboard import Leaderboard, format_table
 
     board = Leaderboard.model_validate(read_json(run / "leaderboard.json", "leaderboard"))
-    return f"{format_table(board)}\n\nreport: {run / 'report.html'}"
+    notes = read_json(run / NOTES, "leaderboard") if (run / NOTES).exists() else []
+    lines = [row for note in notes for row in textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="  ")]
+    return "\n".join([format_table(board), *lines, "", f"report: {run / 'report.html'}"])
 
 
 def show(run: Path, what: str | None, arm: str | None) -> str:

@@ -1,149 +1,140 @@
-"""Which stages there are, what each reads, and whether what it made is still true.
+"""Whether what a stage made is still true, and what changed where it is not.
 
-A stage is fresh when stages.json records its present fingerprint (its config sections, the files it reads, and the
-fingerprints of the stages before it) and everything it makes is there. Anything else is missing or stale.
+A stage is fresh when stages.json records the present parts of what it depends on (parts.py), when every file that it
+made is as it left it (products.py), and when the stages before it are fresh. Anything else is missing or stale, and
+says why.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agents.files import write_json
-from graphs.board import code_digest, team_identity
 from graphs.trajectory import digest
 
+from . import parts
 from .config import RunConfig
+from .parts import ROOT, Parts
+from .products import damage, made
+from .table import STAGES, Stage, stages_of
+
+if TYPE_CHECKING:
+    from .pipeline import Run
 
 State = Literal["fresh", "stale", "missing"]
-RECIPE = 1
-"""Raised when a stage starts to make something else of the same input, so that old runs are seen as stale."""
+RECIPE = 2
+"""Raised when a stage starts to make something else of the same parts, so that old runs are seen as stale."""
+HASHES = ".hashes.json"
+"""File of the run folder with the hashes of large files, so that weights are not read again by every command."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One station of the line."""
+class Found:
+    """A stage's state."""
 
-    name: str
-    does: str
-    needs: tuple[str, ...]
-    """Stages whose output it reads."""
-    sections: tuple[str, ...]
-    """Sections of run.toml that it reads."""
-    makes: tuple[str, ...]
-    """Files of the run folder that it makes."""
+    state: State
+    why: str = ""
+    """What makes it stale, or what is gone; empty where it is fresh or was never done to its end."""
 
-
-STAGES: dict[str, Stage] = {
-    stage.name: stage
-    for stage in (
-        Stage("index", "manuals -> library", (), ("corpus",), ("library", "facts.jsonl")),
-        Stage("exam", "facts -> exam", ("index",), ("exam", "seed"), ("exam.jsonl", "held_out.json", "exam.json")),
-        Stage("collect", "teacher team -> ledger", ("exam",), ("collect", "board", "teams"), ("ledger.sqlite",)),
-        Stage(
-            "dataset",
-            "ledger -> kept, dropped, training files",
-            ("collect",),
-            ("dataset",),
-            ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json"),
-        ),
-        Stage("cpt", "manuals -> base that has read them", ("dataset",), ("cpt", "student", "seed"), ("students/cpt",)),
-        Stage("sft", "episodes -> student", ("dataset", "cpt"), ("sft", "student", "seed"), ("students/sft",)),
-        Stage(
-            "evaluate",
-            "arms -> scores on the held-out exam",
-            ("exam", "cpt", "sft"),
-            ("evaluate", "board", "teams", "student"),
-            ("scores/ledger.sqlite", "board.json"),
-        ),
-        Stage(
-            "leaderboard",
-            "scores -> leaderboard and report",
-            ("evaluate", "dataset"),
-            (),
-            ("leaderboard.json", "leaderboard.csv", "leaderboard.md", "report.html"),
-        ),
-    )
-}
+    def said(self) -> str:
+        """State and reason in one phrase."""
+        return f"{self.state} ({self.why})" if self.why else self.state
 
 
-def stages_of(config: RunConfig) -> list[Stage]:
-    """The stages that this config runs, in order: without training there is no cpt and no sft."""
-    skipped = {"cpt", "sft"} - set(config.student.stages)
-    return [stage for stage in STAGES.values() if stage.name not in skipped]
+def sources(root: Path = ROOT) -> dict[str, Parts]:
+    """Stage -> the source code that makes its result, as it is now."""
+    return {stage.name: parts.code(stage.code, root) for stage in STAGES.values()}
 
 
-def fingerprints(config: RunConfig) -> dict[str, str]:
-    """Stage -> fingerprint of what it would be made from."""
-    data = config.model_dump(mode="json")
-    found: dict[str, str] = {}
-    for stage in stages_of(config):
-        own = {section: data[section] for section in stage.sections}
-        parts: list[Any] = [RECIPE, stage.name, own, [found[name] for name in stage.needs if name in found]]
-        if stage.name == "index":
-            parts.append(corpus_stamp(config))
-        if stage.name in ("cpt", "sft", "evaluate"):
-            parts.append(template_stamps(config))
-        if stage.name in ("collect", "evaluate"):
-            # What plays and judges an episode: an upgrade, or other files behind a seat, make other episodes.
-            parts += [code_digest(), [team_identity(team.named(name)) for name, team in config.teams.items()]]
-        found[stage.name] = digest(*parts)
+def parts_of(run: Run, stage: Stage, code: Parts) -> Parts:
+    """Everything that the result of a stage would depend on if it were done now."""
+    found: Parts = {"recipe": digest(RECIPE), **parts.settings(portable(run.config), stage.settings), **code}
+    found |= parts.files(run.folder, stage.reads)
+    for more in stage.more:
+        found |= more(run)
     return found
 
 
-def template_stamps(config: RunConfig) -> list[str]:
-    """The text of each chat template that the student is trained and played with; another file is another student."""
-    from agents.templates import template_text
-
-    named = (config.student.chat_template, config.cpt.chat_template, config.sft.chat_template)
-    return [digest(template_text(name)) for name in named if name is not None]
-
-
-def corpus_stamp(config: RunConfig) -> Any:
-    """What tells one state of the corpus from another: the interpreter's version, or sizes and times of the files."""
-    if config.corpus.manuals is None or config.corpus.facts is None:
-        return platform.python_version()
-    files = sorted(config.corpus.manuals.rglob("*")) + [config.corpus.facts]
-    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+def portable(config: RunConfig) -> dict[str, Any]:
+    """The config as plain values, without the folders in which the user's tools lie, and with the exam's own seed."""
+    data = config.model_dump(mode="json")
+    data["exam"]["seed"] = config.exam_seed()
+    named = [(Path(place).name, name) for place, _, name in (spec.rpartition(":") for spec in config.board.tools)]
+    data["board"]["tools"] = [f"{place}:{name}" if place else name for place, name in named]
+    return data
 
 
 def recorded(run: Path) -> dict[str, dict[str, Any]]:
-    """stages.json, or nothing where it is absent or broken (then everything is stale)."""
+    """stages.json, or nothing where it is absent or broken (then nothing is known to be done)."""
     try:
         data = json.loads((run / "stages.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return data if isinstance(data, dict) else {}
+    return {name: row for name, row in data.items() if isinstance(row, dict)} if isinstance(data, dict) else {}
 
 
 def states(config: RunConfig, run: Path) -> dict[str, State]:
     """Stage -> fresh, stale or missing; what follows a stage that is not fresh is stale."""
-    marks = recorded(run)
-    prints = fingerprints(config)
-    found: dict[str, State] = {}
-    for stage in stages_of(config):
-        there = all((run / name).exists() for name in stage.makes)
-        known = marks.get(stage.name, {}).get("fingerprint")
-        upstream = all(found.get(name, "fresh") == "fresh" for name in stage.needs)
-        if not there or known is None:
-            found[stage.name] = "missing"
-        else:
-            found[stage.name] = "fresh" if known == prints[stage.name] and upstream else "stale"
+    from .pipeline import Run
+
+    return {name: found.state for name, found in looked_at(Run(config, run)).items()}
+
+
+def looked_at(run: Run, code: Mapping[str, Parts] | None = None) -> dict[str, Found]:
+    """Stage -> its state with the reason.
+
+    Args:
+        code: what `sources` told; None = the source as it is now.
+    """
+    code = code or sources()
+    marks = recorded(run.folder)
+    found: dict[str, Found] = {}
+    for stage in stages_of(run.config):
+        found[stage.name] = state_of(run, stage, marks.get(stage.name), code[stage.name], found)
     return found
 
 
-def mark(run: Path, config: RunConfig, stage: str, seconds: float, said: str) -> None:
-    """Record that a stage is done, with the line it printed."""
+def state_of(run: Run, stage: Stage, mark: Mapping[str, Any] | None, code: Parts, before: Mapping[str, Found]) -> Found:
+    """The state of one stage.
+
+    Args:
+        mark: what stages.json records of it.
+        before: the states of the stages before it.
+    """
+    if mark is None:
+        return Found("missing")
+    absent = [name for name in stage.makes if not (run.folder / name).exists()]
+    if absent:
+        return Found("missing", f"{absent[0]} is gone")
+    if not isinstance(mark.get("parts"), dict) or not isinstance(mark.get("made"), dict):
+        return Found("stale", "was done by another version of Retort")
+    why = [parts.changes(mark["parts"], parts_of(run, stage, code)), *damage(run.folder, mark["made"])]
+    late = [name for name in stage.needs if name in before and before[name].state != "fresh"]
+    why += [f"{late[0]} is {before[late[0]].state}"] if late else []
+    said = "; ".join(filter(None, why))
+    return Found("stale", said) if said else Found("fresh")
+
+
+def mark(run: Path, stage: str, depends: Parts, seconds: float, said: str) -> None:
+    """Record that a stage is done.
+
+    Args:
+        depends: its parts as they were before it was done.
+        said: the line that it printed.
+    """
     marks = recorded(run)
     marks[stage] = {
-        "fingerprint": fingerprints(config)[stage],
+        "fingerprint": digest(depends),
         "seconds": round(seconds, 2),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "said": said,
+        "parts": dict(sorted(depends.items())),
+        "made": made(run, STAGES[stage].makes),
     }
     write_json(run / "stages.json", marks)
 

@@ -9,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -38,3 +39,21 @@ def shared_data() -> Path:
     if not root.is_dir():
         pytest.skip(f"no shared data at {root}: set RETORT_SHARED to a folder that holds data/")
     return root
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder (manual, facts, run.toml) whose run, in `run`, went from manuals to leaderboard. Not to be changed."""
+    from kettle_run import folder_of
+
+    from retort.cli import main
+
+    root = folder_of(tmp_path_factory.mktemp("whole"))
+    assert main(["run", str(root / "run.toml"), "--run", str(root / "run")]) == 0
+    return root
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Path:
+    """A copy of `whole` that a test may change."""
+    return shutil.copytree(whole, tmp_path / "copied")

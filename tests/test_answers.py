@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.answers import gave_up, match_option, normalise, parse_final, same_answer, stands_in
+from agents.answers import bears, gave_up, match_option, normalise, parse_final, same_answer, stands_in
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,82 @@ def test_giving_up_is_one_agreed_phrase() -> None:
 )
 def test_a_quote_stands_whole(quote: str, text: str, there: bool) -> None:
     assert stands_in(quote, text) is there
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("60 seconds", "60s"),
+        ("60 s.", "60s"),
+        ("30", "30.0"),
+        ("1,000", "1000"),
+        ("1e3", "1000"),
+        ("+5", "5"),
+        ("none", "None"),
+        ("TRUE", "True"),
+        ("'utf-8'", "utf-8"),
+        ("`http`, server and location", "http, location, server"),
+        ("8 KB", "8k"),
+        ("-0", "0"),
+        ("http, and server", "server, http"),
+    ],
+)
+def test_free_answers_that_are_the_same_value(answer: str, gold: str) -> None:
+    assert same_answer(answer, gold)
+    assert same_answer(gold, answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("7.1", "7.10"),
+        ("ast.expr", "ast.Expr"),
+        ("-a", "-A"),
+        ("60", "60s"),
+        ("60m", "60s"),
+        ("", "0"),
+        (".", "0"),
+        ("-5", "5"),
+        ("utf_8", "utf-8"),
+        ("x", "X"),
+        ("http", "http, server"),
+        ("e5", "0"),
+    ],
+)
+def test_free_answers_that_are_not(answer: str, gold: str) -> None:
+    assert not same_answer(answer, gold)
+    assert not same_answer(gold, answer)
+
+
+def test_parts_may_be_joined_otherwise_but_not_exchanged() -> None:
+    gold, parts = "7.1 and 60s", ("7.1", "60s")
+    assert same_answer("7.1, 60 seconds", gold, parts=parts)
+    assert same_answer("`7.1` and `60s`.", gold, parts=parts)
+    assert not same_answer("60s and 7.1", gold, parts=parts)
+    assert not same_answer("7.1", gold, parts=parts)
+    assert not same_answer("7.1 and 60s and 8", gold, parts=parts)
+
+
+def test_an_alias_is_as_right_as_the_gold() -> None:
+    assert same_answer("file", "<file>", aliases=("file",))
+    assert not same_answer("file", "<file>")
+
+
+@pytest.mark.parametrize(
+    ("quote", "value", "found"),
+    [
+        ("Default: 60s", "60s", True),
+        ("60s", "60s", False),
+        ("the", "60s", False),
+        ("Default: 160s", "60s", False),
+        ("Context: server, http", "http, server", True),
+        ("It stands in `http` and `server` blocks", "http, server", True),
+        ("It stands in `http` blocks", "http, server", False),
+        ("maxsplit=-1", "-1", True),
+        ("on", "on", False),
+        ("", "on", False),
+        ("Default: on", "`on`", True),
+    ],
+)
+def test_a_quote_bears_a_value_that_it_says_of_something(quote: str, value: str, found: bool) -> None:
+    assert bears(quote, value) is found

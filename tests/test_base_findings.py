@@ -224,13 +224,31 @@ def test_transport_and_template_reach_every_arm_of_the_student(home: Path, tmp_p
     assert config.sft.templated(config.student.chat_template).chat_template == str(own)
 
 
-def test_another_text_of_the_template_makes_the_student_stale(home: Path, tmp_path: Path) -> None:
-    from retort.stages import fingerprints
+def test_another_template_or_transport_is_another_student(home: Path, tmp_path: Path) -> None:
+    from retort.stages import parts_of, sources
+    from retort.table import STAGES
 
     own = tmp_path / "own.jinja"
-    prints = []
-    for text in (MARKED, MARKED + " "):
-        own.write_text(text)
-        prints.append(fingerprints(config_of(home / "bare", student={"chat_template": str(own)})))
-    changed = {stage for stage in prints[0] if prints[0][stage] != prints[1][stage]}
-    assert changed == {"cpt", "sft", "evaluate", "leaderboard"}
+    code = sources()
+
+    def depends(**student: Any) -> dict[str, dict[str, str]]:
+        run = Run(config_of(home / "bare", student=student), tmp_path / "run")
+        return {name: parts_of(run, STAGES[name], code[name]) for name in ("collect", "cpt", "sft", "evaluate")}
+
+    def changed(one: dict[str, dict[str, str]], two: dict[str, dict[str, str]]) -> dict[str, set[str]]:
+        both = {name: {**one[name], **two[name]} for name in one}
+        return {
+            name: found
+            for name, every in both.items()
+            if (found := {part for part in every if one[name].get(part) != two[name].get(part)})
+        }
+
+    own.write_text(MARKED)
+    first = depends(chat_template=str(own))
+    own.write_text(MARKED + " ")
+    found = changed(first, depends(chat_template=str(own)))
+    assert found["cpt"] == {"template.cpt"}
+    assert found["sft"] == {"template.sft"}
+    assert found["evaluate"] == {"team.base.reason.chat_template"}
+    assert "collect" not in found
+    assert changed(depends(), depends(transport="text"))["sft"] == {"config.student.transport"}

@@ -16,7 +16,7 @@ from agents.context import Context
 from agents.seats.meter import Account
 from agents.task import Task
 from graphs.checkpoints import Superstep, read_question, shared, supersteps
-from graphs.episode import Table, plain_messages, record
+from graphs.episode import Table, opening_state, plain_messages, record
 from graphs.react import builder, graph
 from graphs.trajectory import Trajectory, Usage
 
@@ -77,7 +77,7 @@ async def really_played(task: Task, context: Context) -> tuple[list[str], list[d
     """The nodes that ran, and the state after each."""
     nodes: list[str] = []
     states: list[dict[str, Any]] = []
-    start = {"question": task.question, "options": list(task.options), "gold": task.gold, "sample": 2}
+    start = opening_state(task, context.form, 2)
     async for kind, part in graph.astream(start, context=context, stream_mode=["updates", "values"]):
         if kind == "updates":
             nodes += list(part)
@@ -137,7 +137,7 @@ async def test_without_the_task_the_question_is_read_from_the_messages(kettle: P
     for task in little.tasks(little.library())[::12]:
         _, states = await really_played(task, context)
         steps = supersteps(record(states[-1], task, Table.lay(context), sample=0, seconds=1.0), None)
-        start = {"question": task.question, "options": list(task.options), "gold": None, "sample": 0}
+        start = {"question": task.question, "options": [], "gold": None, "sample": 0}
         assert steps[0]["values"] == start
 
 

@@ -40,9 +40,28 @@ def turns(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 WALKS: dict[str, tuple[list[dict[str, Any]], str, list[str], dict[str, Any]]] = {
     # name: (script, stop, the verdict's reasons, changes of the context)
     "answered": (turns(SEARCH, {"reply": FOUND}), "answered", [], {}),
-    "by letter": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: A"}), "answered", [], {}),
+    "by letter": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: A"}), "answered", [], {"form": "choice"}),
     "wrong": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: 17"}), "answered", ["wrong"], {}),
-    "no option": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: 99"}), "answered", ["ambiguous"], {}),
+    "no option": (
+        turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: 99"}),
+        "answered",
+        ["ambiguous"],
+        {"form": "choice"},
+    ),
+    "a letter is no free answer": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: A"}), "answered", ["wrong"], {}),
+    "in other words": (turns(SEARCH, {"reply": "Quote: Default: 3\nAnswer: `3.0`."}), "answered", [], {}),
+    "a quote that says nothing": (
+        turns(SEARCH, {"reply": "Quote: the\nAnswer: 3"}),
+        "answered",
+        ["empty_quote"],
+        {},
+    ),
+    "a quote of something else": (
+        turns(SEARCH, {"reply": "Quote: Sets how the heater behaves\nAnswer: 3"}),
+        "answered",
+        ["unsupported"],
+        {},
+    ),
     "quoted while searching": (
         turns(SEARCH, {"reply": "Quote: Default: 3\nI look on.", **other_call("pump_limit")}, {"reply": "Answer: 3"}),
         "answered",

@@ -71,7 +71,7 @@ def test_strays_and_stale_ones(good: tuple[Task, Trajectory]) -> None:
 def test_kept_and_dropped_are_the_ledger(good: tuple[Task, Trajectory], tmp_path: Path) -> None:
     task, trajectory = good
     longer = changed(trajectory, key="b", sample=1, usage=trajectory.usage.model_copy(update={"calls": 5}))
-    bad = changed(trajectory, {"correct": False}, key="c", sample=2)
+    bad = changed(trajectory, {"correct": False}, key="c", sample=2, answer="17", choice="17")
     result = sort_ledger({task.id: task}, [longer, trajectory, bad])
     assert [t.key for t in result.kept] == [trajectory.key]
     assert result.reasons() == {"surplus": 1, "wrong": 1}

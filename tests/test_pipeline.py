@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import little
 import pytest
+from kettle_run import CONFIG, folder_of
 from openai_server import Server, serving
 
 from agents.files import read_json, read_jsonl
@@ -21,46 +21,10 @@ from agents.task import Task
 from distill.ledger import Ledger
 from retort.cli import main
 from retort.config import load_config
-from retort.stages import STAGES, states
+from retort.stages import states
+from retort.table import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = """
-name = "kettle"
-[corpus]
-manuals = "manual"
-facts = "facts.jsonl"
-[exam]
-train = 60
-test = 40
-dev = 4
-[cpt]
-method = "full"
-max_steps = 2
-max_length = 128
-[sft]
-method = "full"
-max_steps = 2
-batch = 2
-[student]
-max_tokens = 24
-[evaluate]
-tasks = 6
-"""
-
-
-def folder_of(root: Path, config: str = CONFIG) -> Path:
-    """A folder with the kettle's manual, facts and run.toml."""
-    little.write_microdomain(root)
-    (root / "run.toml").write_text(config, encoding="utf-8")
-    return root
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose run went from manuals to leaderboard."""
-    root = folder_of(tmp_path_factory.mktemp("whole"))
-    assert main(["run", str(root / "run.toml"), "--run", str(root / "run")]) == 0
-    return root
 
 
 def test_everything_is_made(whole: Path) -> None:
@@ -181,8 +145,9 @@ def test_a_stage_out_of_order_names_the_one_before(tmp_path: Path, capsys: pytes
 
 
 def made(root: Path) -> list[str]:
-    """Names of what stands in the run folder, the config left out."""
-    return sorted(p.name for p in (root / "run").iterdir() if p.name not in ("run.toml", "stages.json"))
+    """Names of what stands in the run folder, the config and hidden files left out."""
+    names = [path.name for path in (root / "run").iterdir()]
+    return sorted(name for name in names if name not in ("run.toml", "stages.json") and not name.startswith("."))
 
 
 def test_bad_corpora_and_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,8 +24,8 @@ def test_every_gold_answer_scores_one(task: Task) -> None:
 def test_gold_by_letter_and_open_question() -> None:
     task = synthetic.make_task(2)
     assert task.options[2] == task.gold
-    assert score(task, synthetic.episode(task, "x", "C")).correct == 1.0
-    assert score(task, synthetic.episode(task, "x", "D")).correct == 0.0
+    assert score(task, synthetic.episode(task, "x", "C", form="choice")).correct == 1.0
+    assert score(task, synthetic.episode(task, "x", "D", form="choice")).correct == 0.0
     free = synthetic.make_task(2, options=())
     assert score(free, synthetic.episode(free, "x", f"`{free.gold}`")).correct == 1.0
     assert score(free, synthetic.episode(free, "x", "about 100")).correct == 0.0

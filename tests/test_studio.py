@@ -242,7 +242,7 @@ async def test_fork_at_the_answer(served: Served, client: Any) -> None:
     place = history[-2]["checkpoint"]
     fork = await client.threads.update_state(opened.thread, {"messages": [message]}, as_node="reason", checkpoint=place)
     end = await client.runs.wait(opened.thread, opened.assistant, input=None, checkpoint=fork["checkpoint"])
-    assert (end["choice"], end["verdict"]["reasons"]) == (other, ["wrong"])
+    assert (end["answer"], end["verdict"]["reasons"]) == (other, ["wrong"])
     assert served.opened.verdict.accepted
 
 

@@ -8,7 +8,9 @@ from importlib.resources import files
 NAMES = (
     "react",
     "cot",
+    "cot_choice",
     "answer",
+    "answer_choice",
     "first_thought",
     "opened_with",
     "rewrite",

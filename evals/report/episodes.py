@@ -10,8 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agents.answers import same_answer
-from agents.task import Task
+from agents.task import Task, is_right
 from graphs.trajectory import Trajectory
 
 from ..rows import Leaderboard
@@ -74,7 +73,7 @@ def episode(task: Task, t: Trajectory, texts: Texts) -> dict[str, Any]:
         "messages": [message(row, texts) for row in t.messages],
         "quotes": [texts.add(quote) for quote in t.quotes],
         "answer": None if t.answer is None else texts.add(t.answer),
-        "right": t.stop == "answered" and same_answer(t.answer, task.gold, task.options),
+        "right": t.stop == "answered" and is_right(task, t.answer, t.form),
         "grounded": t.verdict.grounded,
         "well_formed": t.verdict.well_formed,
         "reasons": [texts.add(reason) for reason in t.verdict.reasons],
@@ -150,7 +149,7 @@ def _in_order_of_interest(tasks: Sequence[Task], hero: Mapping[str, Trajectory])
     good: list[tuple[int, Task]] = []
     for number, task in enumerate(tasks, 1):
         t = hero.get(task.id)
-        right = t is not None and same_answer(t.answer, task.gold, task.options)
+        right = t is not None and is_right(task, t.answer, t.form)
         (good if right else wrong).append((number, task))
     for i in range(max(len(wrong), len(good))):
         yield from wrong[i : i + 1]

@@ -1,0 +1,192 @@
+"""What a stage's result depends on, as named parts: settings, files, source code, models, tools and the corpus.
+
+Each part is a hash of content under a name that `told` turns into words, so that a stale stage can say what changed.
+Where a file lies and when it was written is no part.
+"""
+
+from __future__ import annotations
+
+import ast
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from agents.context import Board, Team
+from agents.library.corpus import SUFFIXES
+from graphs.board import seat_parts, tool_files, weights_digest
+from graphs.contents import sha256_of
+from graphs.trajectory import digest
+
+from .products import LEDGER, ledger_keys
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The folder in which the packages of this project lie side by side."""
+ABSENT = "absent"
+SHOWN = 4
+"""Changed parts that a stale stage names; of more it gives the number."""
+
+Parts = dict[str, str]
+"""Name -> hash."""
+
+
+def content(path: Path) -> str:
+    """Hash of a file's content, or of a ledger's keys; `ABSENT` where it is absent or cannot be read."""
+    if path.name == LEDGER and path.is_file():
+        return digest((ledger_keys(path) or {}).get("keys"))
+    try:
+        return sha256_of(path)[:16]
+    except OSError:
+        return ABSENT
+
+
+def settings(data: Mapping[str, Any], keys: Sequence[str]) -> Parts:
+    """A part for every value of the config under `keys` (`exam`, `student.base`); `!collect.workers` leaves one out."""
+    wanted = [key.split(".") for key in keys if not key.startswith("!")]
+    without = {key[1:] for key in keys if key.startswith("!")}
+    found: Parts = {}
+    for place in wanted:
+        value: Any = data
+        for step in place:
+            value = value[step]
+        for name, leaf in leaves(".".join(place), value):
+            if name not in without:
+                found[f"config.{name}"] = digest(leaf)
+    return found
+
+
+def leaves(name: str, value: Any) -> list[tuple[str, Any]]:
+    """(dotted name, value) of everything in a table of the config, tables within it taken apart."""
+    if not isinstance(value, Mapping):
+        return [(name, value)]
+    return [leaf for key, inner in value.items() for leaf in leaves(f"{name}.{key}", inner)]
+
+
+def code(patterns: Sequence[str], root: Path = ROOT) -> Parts:
+    """A part for every file of source code that a pattern names.
+
+    Args:
+        patterns: globs from `root`; `!GLOB` leaves files out, `FILE.py:NAME` is one function or class of a file.
+    """
+    without = {path for pattern in patterns if pattern.startswith("!") for path in root.glob(pattern[1:])}
+    found: Parts = {}
+    for pattern in patterns:
+        file, _, name = pattern.partition(":")
+        if pattern.startswith("!"):
+            continue
+        if name:
+            found[f"code.{pattern}"] = definition(root / file, name)
+            continue
+        for path in root.glob(pattern):
+            place = path.relative_to(root)
+            if path.is_file() and path not in without and "__pycache__" not in place.parts:
+                found[f"code.{place.as_posix()}"] = content(path)
+    return found
+
+
+def definition(path: Path, name: str) -> str:
+    """Hash of the source of one function or class of a file."""
+    try:
+        return definitions(path.read_text(encoding="utf-8")).get(name, ABSENT)
+    except (OSError, SyntaxError):
+        return ABSENT
+
+
+@lru_cache(maxsize=4)
+def definitions(source: str) -> dict[str, str]:
+    """Name -> hash of the source of each function and class of a module."""
+    lines = source.splitlines()
+    return {
+        node.name: digest(lines[node.lineno - 1 : node.end_lineno])
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+
+
+def files(run: Path, patterns: Sequence[str]) -> Parts:
+    """A part for every file of the run folder that a pattern names; one without a wildcard also where it is absent."""
+    found: Parts = {}
+    for pattern in patterns:
+        paths = sorted(run.glob(pattern)) if "*" in pattern else [run / pattern]
+        found |= {f"file.{path.relative_to(run).as_posix()}": content(path) for path in paths}
+    return found
+
+
+def corpus(manuals: Path | None, facts: Path | None) -> Parts:
+    """The manuals by relative path and content, and the facts; of the embedded source the Python that it reads."""
+    if manuals is None or facts is None:
+        return {"python": digest(sys.version, sys.platform, platform.machine())}
+    pages = sorted(path for path in manuals.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    told = [(path.relative_to(manuals).as_posix(), content(path)) for path in pages]
+    return {"corpus.manuals": digest(told), "corpus.facts": content(facts)}
+
+
+def package(name: str) -> Parts:
+    """The version of an installed package."""
+    try:
+        return {f"package.{name}": version(name)}
+    except PackageNotFoundError:
+        return {f"package.{name}": ABSENT}
+
+
+def players(team: Team) -> Parts:
+    """Who sits where in a team: a part for each thing that tells one player from another."""
+    found = {f"team.{team.name}.all.first_thought": digest(team.first_thought)}
+    for role, seat in team.seats().items():
+        found |= {f"team.{team.name}.{role}.{name}": digest(value) for name, value in seat_parts(seat).items()}
+    return found
+
+
+def tools(board: Board) -> Parts:
+    """The files of the user's own tools, and those that the command lines of MCP servers name."""
+    return {f"tool.{name}": content(path) for name, path in tool_files(board).items()}
+
+
+def model(name: str) -> Parts:
+    """The weights of the student's base."""
+    return {"weights.base": weights_digest(name)}
+
+
+def trained(run: Path, stage: str) -> Parts:
+    """The weights that an earlier training made."""
+    return {f"file.students/{stage}": weights_digest(str(run / "students" / stage))}
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What changed, in words: `distill/exam.py and [exam] train changed`; empty where nothing did."""
+    names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
+    words = list(dict.fromkeys(told(name) for name in names))
+    if not words:
+        return ""
+    if len(words) > SHOWN:
+        return f"{', '.join(words[: SHOWN - 1])} and {len(words) - SHOWN + 1} more changed"
+    return f"{' and '.join(filter(None, [', '.join(words[:-1]), words[-1]]))} changed"
+
+
+def told(name: str) -> str:
+    """A part's name in words."""
+    kind, _, rest = name.partition(".")
+    if kind == "config":
+        section, _, key = rest.rpartition(".")
+        return f"[{section}] {key}" if section else key
+    if kind == "team":
+        team, role, what = rest.rsplit(".", 2)
+        if what in ("weights", "script", "code"):
+            return f"the {what} of the {role} seat of {team}"
+        return f"[teams.{team}] {what if role == 'all' else f'{role}.{what}'}"
+    if kind == "tool":
+        return f"the tool {rest}"
+    words = {
+        "weights.base": "the weights of student.base",
+        "corpus.manuals": "the manuals",
+        "corpus.facts": "the facts",
+        "python": "the Python whose library is read",
+    }
+    if kind == "template":
+        return f"the chat template of [{rest}]"
+    if kind == "package":
+        return f"the package {rest}"
+    return words.get(name, rest)

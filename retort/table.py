@@ -1,0 +1,278 @@
+"""The stages in their order: what each does, reads, makes, and everything that its result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from agents.errors import StageError
+from agents.templates import template_text
+from graphs.trajectory import digest
+
+from . import parts
+from .boards import COLLECTED as COLLECTED_BOARD
+from .boards import NOTES
+from .config import RunConfig
+from .parts import Parts
+
+if TYPE_CHECKING:
+    from .pipeline import Run
+
+LIBRARY = ("agents/files.py", "agents/library/**/*.py")
+PLAY = (
+    "agents/*.py",
+    "agents/library/*.py",
+    "agents/prompts/*",
+    "agents/seats/*.py",
+    "agents/templates/*.py",
+    "agents/tools/*.py",
+    "agents/transport/*.py",
+    "graphs/*.py",
+    "!graphs/checkpoints.py",
+    "!graphs/contents.py",
+    "retort/pipeline.py:Run",
+)
+"""What plays and judges an episode."""
+EXAM = (
+    "distill/association.py",
+    "distill/audit.py",
+    "distill/baselines.py",
+    "distill/choices.py",
+    "distill/cues.py",
+    "distill/drafts.py",
+    "distill/evidence.py",
+    "distill/exam.py",
+    "distill/fill.py",
+    "distill/guessable.py",
+    "distill/levels.py",
+    "distill/live.py",
+    "distill/probe.py",
+    "distill/scenarios.py",
+    "distill/split.py",
+    "distill/wording.py",
+)
+"""What builds and audits an exam."""
+RUNNER = ("distill/collect.py", "distill/crew.py", "distill/ledger.py", "distill/share.py")
+TRAINING = (
+    "agents/files.py",
+    "agents/rendering.py",
+    "agents/seats/engine.py",
+    "agents/seats/hf.py",
+    "agents/seats/weights.py",
+    "agents/templates/*.py",
+    "agents/transport/*.py",
+    "finetune/*.py",
+)
+COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
+"""Settings that make an episode of collecting one that is asked for."""
+TOLD = ("proofs.json", "training.json", "losses.jsonl")
+"""Files of a student's folder that the report shows."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One station of the line."""
+
+    name: str
+    does: str
+    needs: tuple[str, ...]
+    """Stages whose output it reads."""
+    settings: tuple[str, ...]
+    """Sections and keys of run.toml that it reads; `!SECTION.KEY` changes nothing in what it makes."""
+    reads: tuple[str, ...]
+    """Files of the run folder that it reads, as globs."""
+    code: tuple[str, ...]
+    """Source that makes its result, as globs from the project's root; tests/test_freshness_code.py proves it whole."""
+    makes: tuple[str, ...]
+    """Files and folders of the run folder that it makes."""
+    more: tuple[Callable[[Run], Parts], ...] = ()
+    """Parts that are neither: the corpus, players, tools, weights, templates."""
+
+
+def corpus(run: Run) -> Parts:
+    """The manuals and facts."""
+    return parts.corpus(run.config.corpus.manuals, run.config.corpus.facts)
+
+
+def index_package(run: Run) -> Parts:
+    """What writes and reads the index."""
+    return parts.package("bm25s")
+
+
+def tools(run: Run) -> Parts:
+    """The user's own tools."""
+    return parts.tools(run.config.board)
+
+
+def teacher(run: Run) -> Parts:
+    """Who plays the training tasks."""
+    return seated(run, [run.config.collect.team])
+
+
+def players(run: Run) -> Parts:
+    """Who plays the held-out exam, in which arms."""
+    arms = run.config.arms()
+    rows = [arm.model_dump(mode="json") for arm in arms]
+    return {"config.evaluate.arms": digest(rows), **seated(run, [arm.team for arm in arms])}
+
+
+def seated(run: Run, names: list[str]) -> Parts:
+    """The players of teams; one that is still to be trained is absent."""
+    found: Parts = {}
+    for name in dict.fromkeys(names):
+        try:
+            found |= parts.players(run.team(name))
+        except StageError:
+            found[f"team.{name}.reason.weights"] = parts.ABSENT
+    return found
+
+
+def base(run: Run) -> Parts:
+    """The base that is trained."""
+    return parts.model(run.config.student.base)
+
+
+def sft_base(run: Run) -> Parts:
+    """What SFT starts from."""
+    return parts.trained(run.folder, "cpt") if "cpt" in run.config.student.stages else base(run)
+
+
+def template(section: Literal["cpt", "sft"]) -> Callable[[Run], Parts]:
+    """A training's own chat template, and the base's path where what is made names it: an adapter does."""
+
+    def found(run: Run) -> Parts:
+        config = getattr(run.config, section).templated(run.config.student.chat_template)
+        own: Parts = {}
+        if config.chat_template is not None:
+            own[f"template.{section}"] = digest(template_text(config.chat_template))
+        if config.method != "full":
+            own["config.student.base"] = digest(run.config.student.base)
+        return own
+
+    return found
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "index",
+            "manuals -> library",
+            (),
+            ("corpus.source",),
+            (),
+            (*LIBRARY, "retort/pipeline.py:index"),
+            ("library", "facts.jsonl"),
+            (corpus, index_package),
+        ),
+        Stage(
+            "exam",
+            "facts -> exam",
+            ("index",),
+            ("exam",),
+            ("library/chunks.jsonl", "facts.jsonl"),
+            (
+                *LIBRARY,
+                "agents/answers.py",
+                "agents/task.py",
+                *EXAM,
+                "retort/pipeline.py:exam",
+            ),
+            ("exam.jsonl", "held_out.json", "exam.json"),
+        ),
+        Stage(
+            "collect",
+            "teacher team -> ledger",
+            ("exam",),
+            COLLECTED,
+            ("exam.jsonl", "held_out.json", "library/chunks.jsonl"),
+            (*PLAY, *RUNNER, "retort/pipeline.py:collect"),
+            ("ledger.sqlite", "collect.json", COLLECTED_BOARD),
+            (teacher, tools),
+        ),
+        Stage(
+            "dataset",
+            "ledger -> kept, dropped, training files",
+            ("collect",),
+            # Which episodes of the ledger are asked for follows from all that collecting follows from.
+            ("dataset", *COLLECTED),
+            ("exam.jsonl", "held_out.json", "library/chunks.jsonl", "ledger.sqlite"),
+            (
+                *PLAY,
+                "distill/dataset.py",
+                "distill/evidence.py",
+                "distill/keep.py",
+                "distill/leaks.py",
+                "distill/ledger.py",
+                "distill/split.py",
+                "retort/pipeline.py:dataset",
+            ),
+            ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json")
+            + ("dataset.json",),
+            (teacher, tools),
+        ),
+        Stage(
+            "cpt",
+            "manuals -> base that has read them",
+            ("dataset",),
+            ("cpt", "seed", "!cpt.chat_template", "!cpt.save_every"),
+            ("data/cpt.jsonl",),
+            (*TRAINING, "!finetune/sft.py", "retort/pipeline.py:cpt"),
+            ("students/cpt",),
+            (base, template("cpt")),
+        ),
+        Stage(
+            "sft",
+            "episodes -> student",
+            ("dataset", "cpt"),
+            ("sft", "seed", "student.transport", "!sft.chat_template", "!sft.save_every"),
+            ("data/sft.jsonl",),
+            (*TRAINING, "!finetune/pretrain.py", "retort/pipeline.py:sft"),
+            ("students/sft",),
+            (sft_base, template("sft")),
+        ),
+        Stage(
+            "evaluate",
+            "arms -> scores on the held-out exam",
+            ("exam", "cpt", "sft"),
+            ("evaluate.tasks", "board"),
+            ("exam.jsonl", "library/chunks.jsonl"),
+            (*PLAY, *RUNNER, "evals/replay.py", "evals/scores.py")
+            + ("retort/pipeline.py:contexts", "retort/pipeline.py:evaluate"),
+            ("scores", "board.json"),
+            (players, tools),
+        ),
+        Stage(
+            "leaderboard",
+            "scores -> leaderboard and report",
+            ("evaluate", "dataset"),
+            ("evaluate.tasks", "collect.team"),
+            ("exam.jsonl", "exam.json", "scores/*.jsonl", "collect.json", "dataset.json", "data/README.md")
+            + ("board.json", COLLECTED_BOARD, "leaks.json", *(f"students/*/{name}" for name in TOLD)),
+            (
+                "agents/answers.py",
+                "agents/context.py",
+                "agents/task.py",
+                "distill/baselines.py",
+                "distill/cues.py",
+                "distill/drafts.py",
+                "distill/guessable.py",
+                "distill/probe.py",
+                "evals/**/*",
+                "graphs/trajectory.py",
+                "retort/boards.py",
+                "retort/pipeline.py:leaderboard",
+                "retort/pipeline.py:player",
+            ),
+            ("leaderboard.json", "leaderboard.csv", "leaderboard.md", NOTES, "report.html"),
+            (players,),
+        ),
+    )
+}
+
+
+def stages_of(config: RunConfig) -> list[Stage]:
+    """The stages that this config runs, in order: without training there is no cpt and no sft."""
+    skipped = {"cpt", "sft"} - set(config.student.stages)
+    return [stage for stage in STAGES.values() if stage.name not in skipped]
