@@ -189,8 +189,9 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "plan":
         from .plan import plan
 
-        print(plan(run, arguments.pilot))
-        return 0
+        text, status = plan(run, arguments.pilot)
+        print(text)
+        return status
     if name == "doctor":
         from .doctor import doctor
 

@@ -326,11 +326,24 @@ def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> d
     return found
 
 
+def look_at_base(run: Run) -> None:
+    """Refuse a base that cannot become a student before a teacher is paid; raises StageError."""
+    from .doctor.base import base_findings, refuse
+    from .doctor.need import longest_chunk
+
+    found = base_findings(run.config, longest_chunk(run.folder / "library"))
+    refuse(found)
+    for each in found:
+        if each.severity == "warning":
+            say(f"{'':<12} {each.name}: {each.seen} -> {each.step}")
+
+
 def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) -> None:
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
-        StageError: a stage outside `only` that a wanted one reads is not fresh, or another process works on the run.
+        StageError: a stage outside `only` that a wanted one reads is not fresh, the base cannot be trained, or another
+            process works on the run.
         ConfigError: a budget in USD with seats that have no price, said before anything is done.
     """
     check_budget(run, only)
@@ -347,6 +360,7 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
     """`work` on a run folder that this process holds."""
     # Taken once: a module that is edited while its stage waits may have been imported before.
     code = sources()
+    looked = False
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
             continue
@@ -357,6 +371,9 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
         if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
+        if stage.name in ("collect", "cpt", "sft") and not looked:
+            looked = True
+            look_at_base(run)
         say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
         depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)

@@ -18,6 +18,8 @@ from agents.task import Form, Task
 from graphs.contents import recall, remember
 
 from .boards import differences
+from .doctor.base import base_findings
+from .doctor.need import longest_chunk
 from .lock import alone
 from .pipeline import Run
 from .stages import HASHES, looked_at
@@ -29,11 +31,14 @@ REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
 
-def plan(run: Run, pilot_tasks: int | None = None) -> str:
+def plan(run: Run, pilot_tasks: int | None = None) -> tuple[str, int]:
     """The plan as text: each stage with its state, then calls and tokens of the stages that would play.
 
     Args:
         pilot_tasks: play so many training tasks for real and forecast the collection from them; None = spend nothing.
+
+    Returns:
+        The plan, and the exit status: 2 where the student's base cannot be trained, so that nothing is played.
     """
     recall(run.folder / HASHES)
     found = looked_at(run)
@@ -45,14 +50,19 @@ def plan(run: Run, pilot_tasks: int | None = None) -> str:
         what = why or ("nothing to do" if state == "fresh" else stage.does)
         lines.append(f"  {stage.name:<12} {state:<8} {what}")
     lines += [f"  note: {note}" for note in differences(run.folder)]
-    lines.append("")
+    looked = base_findings(run.config, longest_chunk(run.folder / "library"))
+    wrong = [each for each in looked if each.severity != "fine"]
+    lines += ["", *(f"  {each.severity:<12} {each.name}: {each.seen} -> {each.step}" for each in wrong)]
+    lines += [""] if wrong else []
+    if any(each.severity == "broken" for each in wrong):
+        return "\n".join([*lines, "  the student's base cannot be trained so: nothing would be collected"]), 2
     if pilot_tasks is not None:
         from .pilot import pilot
 
         with alone(run.folder):
-            return "\n".join([*lines, pilot(run, pilot_tasks)])
+            return "\n".join([*lines, pilot(run, pilot_tasks)]), 0
     lines += played(run, found["collect"].state != "fresh", found["evaluate"].state != "fresh")
-    return "\n".join(lines)
+    return "\n".join(lines), 0
 
 
 def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
