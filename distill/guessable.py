@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .drafts import Draft
 
-ROUNDS = 12
-"""Rounds of guessing and leaving out at the most."""
+ROUNDS = 200
+"""Rounds of guessing and leaving out at the most: 12 left a third of a yes-no attribute guessed, 20 are enough."""
 FEWEST = 10
 """Drafts below which nothing can be said."""
 STEP = 0.5
@@ -58,7 +58,8 @@ def guessed(drafts: Sequence[Draft], near: Any) -> dict[str, Any]:
     golds = [draft.key for draft in drafts]
     attributes = [draft.attribute for draft in drafts]
     return {
-        "majority": _majority(golds, attributes, fold),
+        "majority": _counted(golds, attributes, fold, max),
+        "rarest": _counted(golds, attributes, fold, min),
         "nearest": _nearest(golds, fold, near),
         "told": np.array([float(draft.answered) for draft in drafts]),
     }
@@ -70,8 +71,11 @@ def folds(cells: Sequence[str]) -> Any:
     return np.array([numbers[cell] for cell in cells])
 
 
-def _majority(golds: Sequence[str], attributes: Sequence[str], fold: Any) -> Any:
-    """The most frequent gold of the attribute in other folds, of all where the attribute is new; ties share."""
+def _counted(golds: Sequence[str], attributes: Sequence[str], fold: Any, end: Callable[[Iterable[int]], int]) -> Any:
+    """The gold of the attribute that is counted most (or least) in other folds, of all where it is new; ties share.
+
+    What is left of a yes-no attribute by the rule of the majority alone is all answered by the opposite of it.
+    """
     counts: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
     numbers = sorted(set(fold.tolist()))
     for gold, attribute, own in zip(golds, attributes, fold.tolist(), strict=True):
@@ -81,7 +85,7 @@ def _majority(golds: Sequence[str], attributes: Sequence[str], fold: Any) -> Any
                 counts[out, ""][gold] += 1
     best = {}
     for place, found in counts.items():
-        top = max(found.values())
+        top = end(found.values())
         best[place] = [value for value, n in found.items() if n == top]
     chances = []
     for gold, attribute, own in zip(golds, attributes, fold.tolist(), strict=True):

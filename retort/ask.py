@@ -46,7 +46,8 @@ def ask(
         raise StageError(f"no team of {run.folder} is named {team!r}; there are {', '.join(known)}")
     if not (run.folder / "library").exists():
         raise StageError(f"{run.folder / 'library'} is not there: run the stage 'index' first")
-    context = run.context(team, mode, "score", held_out=False)
+    form = "choice" if options else "free"
+    context = run.context(team, mode, "score", held_out=False).model_copy(update={"form": form})
     write(f"{team} ({context.team.reason.model}), {mode}\n{'-' * WIDTH}")
     begun = time.monotonic()
     try:

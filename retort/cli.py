@@ -25,6 +25,7 @@ SINGLE = {
     "evaluate": (("evaluate",), "every arm plays the held-out exam in the same graph"),
     "leaderboard": (("leaderboard",), "scores -> leaderboard and report; prints the leaderboard"),
 }
+BEFORE_EVALUATE = ("index", "exam", "collect", "dataset", "cpt", "sft")
 
 
 DEBUG = "RETORT_DEBUG"
@@ -49,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
         placed(one)
         if name != "run":
             one.add_argument("--force", action="store_true", help="do it again even where it is fresh")
+        if name in ("run", "evaluate", "leaderboard"):
+            one.add_argument(
+                "--split",
+                choices=("dev", "test"),
+                default="test",
+                help="dev: the tasks for choosing",
+            )
 
     plan = commands.add_parser("plan", help="what would run, how many calls and tokens, without spending any")
     placed(plan)
@@ -181,16 +189,23 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "plan":
         from .plan import plan
 
-        print(plan(run, arguments.pilot))
-        return 0
+        text, status = plan(run, arguments.pilot)
+        print(text)
+        return status
     if name == "doctor":
         from .doctor import doctor
 
         text, status = doctor(run, seconds=arguments.seconds)
         print(text)
         return status
+    from .evaluation import dev
     from .pipeline import work
 
+    if getattr(arguments, "split", "test") == "dev":
+        if name == "run":
+            work(run, BEFORE_EVALUATE)
+        print(dev(run, play=name != "leaderboard"))
+        return 0
     stages = None if name == "run" else SINGLE[name][0]
     work(run, stages, force=getattr(arguments, "force", False))
     if name in ("run", "leaderboard"):

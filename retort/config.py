@@ -19,6 +19,7 @@ from agents.files import write_text
 from agents.redaction import redacted
 from agents.seats import split_spec
 from agents.seats.meter import Budget
+from agents.task import Form
 from distill.dataset import DatasetConfig
 from distill.exam import ExamConfig
 from finetune.pretrain import CptConfig
@@ -126,17 +127,50 @@ class Arm(Section):
     """base, cpt, student, or a name of [teams]."""
     mode: Mode = "react"
     """cot: closed book, nothing to search."""
+    choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
+    """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
+
+    auto: base, base+cpt and closed books are weighed where their seat is `hf:`, and left out where it is an endpoint;
+    all others play. off: it is left out.
+    """
+
+    def in_choice(self, model: str) -> Literal["graph", "likelihood", "none"]:
+        """How it sits the choice form with the seat `model`; none = not at all.
+
+        Raises:
+            ConfigError: its options are to be weighed, and its seat is not in this process.
+        """
+        provider = split_spec(model)[0]
+        if self.choice == "likelihood" and provider != "hf":
+            raise ConfigError(
+                f"arm {self.name!r}: choice = 'likelihood' needs an hf seat, not {model!r}: set 'graph' or 'off'"
+            )
+        if self.choice != "auto":
+            return "none" if self.choice == "off" else self.choice
+        if provider == "scripted" or (self.mode == "react" and self.team not in ("base", "cpt")):
+            return "graph"
+        return "likelihood" if provider == "hf" else "none"
 
 
 class EvaluateConfig(Section):
-    """[evaluate]: who sits the held-out exam."""
+    """[evaluate]: who sits the held-out exam, and in which forms."""
 
+    forms: tuple[Form, ...] = ("free", "choice")
+    """free: in the player's own words; choice: the tasks that have options, with them. The first one is primary: its
+    figures fill the columns of the leaderboard and every comparison; the other stands beside it."""
     concurrency: int = Field(32, ge=1)
     """Episodes in flight."""
     arms: tuple[Arm, ...] = ()
     """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
+
+    @field_validator("forms")
+    @classmethod
+    def _one_or_two(cls, value: tuple[Form, ...]) -> tuple[Form, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError('name one or both of "free" and "choice", each once')
+        return value
 
 
 class RunConfig(Section):

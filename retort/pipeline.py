@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.answers import fold
 from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
 from agents.files import read_json, read_jsonl, write_json, write_jsonl
@@ -17,11 +16,13 @@ from agents.task import Form, Task
 from graphs.contents import recall, remember
 from graphs.trajectory import digest
 
-from .boards import COLLECTED, NOTES, differences
-from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
+from .boards import COLLECTED
+from .config import DEMONSTRATOR, RunConfig, write_resolved
+from .evaluation import evaluate, leaderboard
 from .lock import alone
-from .stages import HASHES, looked_at, mark, parts_of, sources, unmark
-from .table import STAGES, stages_of
+from .parts import Parts
+from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
+from .table import STAGES, Stage, stages_of
 
 if TYPE_CHECKING:
     from distill.collect import Collected
@@ -285,47 +286,6 @@ def training_said(done: TrainingResult) -> str:
     )
 
 
-def evaluate(run: Run) -> str:
-    """Every arm plays the held-out tasks on the same board."""
-    from evals.replay import replay
-
-    tasks = run.tasks("test")[: run.config.evaluate.tasks]
-    options = run.config.evaluate
-    said = replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
-    return "; ".join([said, *differences(run.folder)])
-
-
-def contexts(run: Run) -> dict[str, Context]:
-    """Arm -> context; every arm is scored by the same verifier without help."""
-    return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
-
-
-def player(run: Run, arm: Arm) -> str:
-    """What kind of player sits in an arm, as the leaderboard tells it."""
-    if arm.team in ("base", "cpt", "student") and arm.team not in run.config.teams:
-        return {"base": "base", "cpt": "base+cpt", "student": "student"}[arm.team]
-    return "student" if arm.team == "student" else "teacher" if arm.team == run.config.collect.team else "team"
-
-
-def leaderboard(run: Run) -> str:
-    """Scores into leaderboard.{json,csv,md} and report.html."""
-    from evals.leaderboard import ArmSpec, build_leaderboard, format_table, write_leaderboard
-    from evals.report import write_report
-
-    arms = [
-        ArmSpec(name=arm.name, player=player(run, arm), mode=arm.mode, seat=run.team(arm.team).reason.model)
-        for arm in run.config.arms()
-    ]
-    board = build_leaderboard(run.folder, arms, tasks=run.config.evaluate.tasks)
-    write_leaderboard(run.folder, board)
-    notes = differences(run.folder)
-    write_json(run.folder / NOTES, notes)
-    for note in notes:
-        say(f"{'':<12} note: {note}")
-    write_report(run.folder, board)
-    return fold(format_table(board).splitlines()[0])
-
-
 def check_budget(run: Run, only: Sequence[str] | None) -> None:
     """Raise ConfigError where the money of a stage that plays could not be counted."""
     from agents.seats.prices import check_prices
@@ -353,11 +313,37 @@ WORK: dict[str, Callable[[Run], str]] = {
 }
 
 
+def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> dict[str, Found]:
+    """The states of all stages; raises StageError where one that `stage` reads is not fresh.
+
+    Args:
+        code: what `sources` told; None = the source as it is now.
+    """
+    found = looked_at(run, code)
+    late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
+    if late:
+        raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first")
+    return found
+
+
+def look_at_base(run: Run) -> None:
+    """Refuse a base that cannot become a student before a teacher is paid; raises StageError."""
+    from .doctor.base import base_findings, refuse
+    from .doctor.need import longest_chunk
+
+    found = base_findings(run.config, longest_chunk(run.folder / "library"))
+    refuse(found)
+    for each in found:
+        if each.severity == "warning":
+            say(f"{'':<12} {each.name}: {each.seen} -> {each.step}")
+
+
 def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) -> None:
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
-        StageError: a stage outside `only` that a wanted one reads is not fresh, or another process works on the run.
+        StageError: a stage outside `only` that a wanted one reads is not fresh, the base cannot be trained, or another
+            process works on the run.
         ConfigError: a budget in USD with seats that have no price, said before anything is done.
     """
     check_budget(run, only)
@@ -374,21 +360,20 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
     """`work` on a run folder that this process holds."""
     # Taken once: a module that is edited while its stage waits may have been imported before.
     code = sources()
+    looked = False
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
             continue
-        found = looked_at(run, code)
-        late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
-        if late:
-            raise StageError(
-                f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first"
-            )
+        found = needed(run, stage, code)
         state, why = found[stage.name].state, found[stage.name].why
         if state == "fresh" and only is not None:
             why = unusable(run, stage.name)
         if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
+        if stage.name in ("collect", "cpt", "sft") and not looked:
+            looked = True
+            look_at_base(run)
         say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
         depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)
