@@ -161,3 +161,12 @@ def test_a_bad_list_is_replaced_by_a_spare_one_or_loses_its_options() -> None:
     assert part.replace([two]) == 4
     assert (part.dealt, part.single) == ([spare], list(two.drafts))
     assert part.count() == 8
+
+
+def test_a_spare_list_does_not_break_the_cap() -> None:
+    drafts = drafts_of(["7"] * 10 + [str(100 + n) for n in range(60)])
+    part = filled(drafts, 40, cap=0.1)
+    assert any("7" in one.options for one in part.spare), "there is something to go wrong"
+    part.replace([one for one in part.dealt if "7" not in one.options])
+    assert part.count() == 40
+    assert Counter(one.key for one in every(part))["7"] <= 4
