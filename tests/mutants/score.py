@@ -27,7 +27,7 @@ WORK = ROOT / ".mutants"
 LINKED = ("agents", "benchmarks", "distill", "evals", "examples", "finetune", "graphs", "retort", "tests")
 NOTICED = {"killed", "timeout", "segfault"}
 """What mutmut calls a mutant that a test failed on, that never ended, or that ended the process."""
-SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|PRAGMA|excluded)\b", re.IGNORECASE)
+SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|PRAGMA)\b|excluded\.")
 SETTINGS = """
 
 [tool.mutmut]
