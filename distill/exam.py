@@ -31,8 +31,9 @@ from .fill import Filled, fill, mixture, size_of
 from .guessable import hard
 from .levels import bridges, lookups, pairs
 from .live import calls, examples
+from .names import Names
 from .scenarios import effective, releases
-from .split import Division, HeldOut, Names, divide, module_of, pages_hold_several
+from .split import Division, HeldOut, divide, module_of, pages_hold_several
 
 SCARCE = {"example": 0.1}
 """Kind -> share of its level at the most: 41 examples are all that the standard library gives."""

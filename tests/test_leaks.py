@@ -9,7 +9,8 @@ from agents.library.corpus import Document
 from agents.library.index import Library
 from agents.task import Task
 from distill.leaks import leaks
-from distill.split import HeldOut, Names, distinctive, tokens
+from distill.names import Names, distinctive, tokens
+from distill.split import HeldOut
 
 PAGES = {
     "pump_rate": "Pump rate.\n\nThe pump turns eleven times before the first drop of water comes out of it.",

@@ -11,19 +11,17 @@ from agents.library.corpus import Document
 from agents.library.facts import Fact
 from agents.library.index import Library
 from distill.evidence import Known, find_evidence
+from distill.names import Names, distinctive, tokens
 from distill.split import (
     Division,
     HeldOut,
-    Names,
     choose_groups,
     choose_modules,
     chunk_text,
-    distinctive,
     divide,
     module_of,
     owned,
     pages_hold_several,
-    tokens,
 )
 
 PAGES = {
