@@ -139,7 +139,7 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     config = config or ExamConfig()
     if not facts:
         raise ExamError("there are no facts: an exam needs a facts.jsonl, or the live library as its source")
-    known, dropped, lost = find_evidence(facts, library)
+    known, dropped, lost, _ = find_evidence(facts, library)
     rng = random.Random(config.seed)
     division = divide(
         known, library, rng, config.held_out, config.held_out_modules, DEV_SHARE if config.dev else 0.0,

@@ -50,6 +50,7 @@ EXAM = (
     "distill/probe.py",
     "distill/scenarios.py",
     "distill/split.py",
+    "distill/statements.py",
     "distill/wording.py",
 )
 """What builds and audits an exam."""
@@ -205,6 +206,7 @@ STAGES: dict[str, Stage] = {
                 "distill/ledger.py",
                 "distill/names.py",
                 "distill/split.py",
+                "distill/statements.py",
                 "retort/pipeline.py:dataset",
             ),
             ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json")

@@ -64,7 +64,7 @@ def facts(pages: dict[str, tuple[str, ...]] = PAGES, **more: Any) -> list[Fact]:
 
 def known(rows: list[Fact], library: Library) -> list[Known]:
     """All of them, with their evidence."""
-    found, dropped, _ = find_evidence(rows, library)
+    found, dropped, _, _ = find_evidence(rows, library)
     assert not dropped
     return found
 
