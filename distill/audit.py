@@ -33,8 +33,8 @@ ROUNDS = 8
 """Times that lists are dealt anew at the most."""
 RENEWED = 0.2
 """Share of the lists that one round deals anew: those that are seen through best."""
-FEWEST = 40
-"""Questions with options below which no statement is made: four in ten would then be within chance."""
+FEWEST = 60
+"""Questions with options below which no statement is made: one in three right would then be within chance."""
 TRAINED = ("probe",)
 """Registered baselines that are trained; the audit trains its own, cross-fitted."""
 
@@ -125,16 +125,19 @@ def audit(tasks: Sequence[Task], cells: Sequence[str], seed: int) -> dict[str, f
     return {name: round(value, 4) for name, value in sorted(found.items(), key=lambda item: -item[1])}
 
 
-def refuse(found: dict[str, float], count: int) -> None:
+def passes(found: Mapping[str, float], count: int) -> bool:
+    """Whether no baseline is further above chance than an exam may be, of `count` questions with options."""
+    return count < FEWEST or max(found.values(), default=0.0) <= 1 / OPTIONS + MARGIN
+
+
+def refuse(found: Mapping[str, float], count: int) -> None:
     """Raise ExamError where a baseline is further above chance than an exam may be.
 
     Args:
         count: questions with options; below `FEWEST` nothing is refused.
     """
-    if not found or count < FEWEST:
-        return
-    name, value = next(iter(found.items()))
-    if value > 1 / OPTIONS + MARGIN:
+    if not passes(found, count):
+        name, value = next(iter(found.items()))
         raise ExamError(
             f"the choice form can be passed without the manual: the baseline {name!r} gets {value:.1%} of {count} "
             f"questions where chance is {1 / OPTIONS:.0%} (at most {1 / OPTIONS + MARGIN:.0%} is allowed). Give more "

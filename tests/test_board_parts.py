@@ -23,10 +23,10 @@ from pathlib import Path
 import agents.prompts, graphs.board
 from agents.context import Context
 
-context = Context.model_validate_json(sys.argv[1])
+context, folder = Context.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 found = {"": graphs.board.board_parts(context)}
-for name in sys.argv[2:]:
-    path = Path(name)
+for name in sys.argv[3:]:
+    path = folder / name
     before = path.read_bytes()
     path.write_bytes(before + b"\\n# other\\n")
     importlib.reload(agents.prompts)  # as a new process would read it
@@ -47,16 +47,14 @@ PROMPTS = ("agents/prompts/react.txt", "agents/prompts/answer_choice.txt", "agen
 TELLING = ("graphs/labels.py", "graphs/checkpoints.py")
 
 
-@pytest.fixture(scope="module")
-def other_code(kettle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def parts_with_other_code(kettle: Path, copy: Path) -> dict[str, dict[str, str]]:
     """File -> parts of the board with a comment added to that file; '' -> with none. In a copy of the code."""
-    copy = tmp_path_factory.mktemp("code")
     for room in ("agents", "graphs"):
         shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
-    files = [*PLAYING, *PROMPTS, *TELLING]
-    command = [sys.executable, "-c", PROGRAM, little.context(kettle).model_dump_json(), *files]
+    files = [str(copy), *PLAYING, *PROMPTS, *TELLING]
+    command = [sys.executable, "-P", "-c", PROGRAM, little.context(kettle).model_dump_json(), *files]
     environment = {**os.environ, "PYTHONPATH": str(copy)}
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found: dict[str, dict[str, str]] = json.loads(done.stdout)
     return found
@@ -67,28 +65,18 @@ def differing(one: dict[str, str], two: dict[str, str]) -> set[str]:
     return {name for name in one | two if one.get(name) != two.get(name)}
 
 
-@pytest.mark.parametrize("name", PLAYING)
-def test_other_code_is_another_board(other_code: dict[str, dict[str, str]], name: str) -> None:
-    assert (ROOT / name).exists()
-    assert differing(other_code[""], other_code[name]) == {"graph"}
-
-
-@pytest.mark.parametrize("name", PROMPTS)
-def test_other_prompts_are_another_board(other_code: dict[str, dict[str, str]], name: str) -> None:
-    assert differing(other_code[""], other_code[name]) == {"prompts"}
-
-
-@pytest.mark.parametrize("name", TELLING)
-def test_code_that_only_tells_of_episodes_is_no_part_of_the_board(
-    other_code: dict[str, dict[str, str]], name: str
-) -> None:
-    assert differing(other_code[""], other_code[name]) == set()
-
-
 @pytest.fixture(scope="module")
 def plain(kettle: Path) -> dict[str, str]:
     """The parts of the kettle's board."""
     return board_parts(little.context(kettle))
+
+
+def test_other_code_and_other_prompts_are_another_board(kettle: Path, tmp_path: Path, plain: dict[str, str]) -> None:
+    found = parts_with_other_code(kettle, tmp_path / "copy")
+    assert found[""] == plain == board_parts(little.context(kettle)), "wherever the code lies"
+    for names, parts in ((PLAYING, {"graph"}), (PROMPTS, {"prompts"}), (TELLING, set())):
+        for name in names:
+            assert differing(plain, found[name]) == parts, name
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from distill.share import Order, Tally
 from graphs.episode import Table
 
 TASKS = [task for task in little.tasks(little.library()) if task.split == "train"][:5]
-Told = list[tuple[int, int, int]]
+Told = list[tuple[int, ...]]
 
 
 def test_signals_begin_with_what_was_spent_before_and_add_up() -> None:
@@ -188,18 +188,21 @@ def test_a_worker_sends_what_went_wrong(kettle: Path, tmp_path: Path, quiet: Non
 
 async def test_a_crew_plays_every_task_once_and_raises_what_a_worker_ended_with(kettle: Path, tmp_path: Path) -> None:
     """Two processes are started twice: some ten seconds."""
-    table, looks = Table.lay(little.context(kettle)), Told()
+    table, looks, processes = Table.lay(little.context(kettle)), Told(), set()
     with Ledger(tmp_path / "l.sqlite") as ledger:
 
+        def look(*so_far: int) -> None:
+            looks.append(so_far)
+            processes.update((each.name, each.daemon) for each in multiprocessing.active_children())
+
         async def played(at: Table, budget: Budget) -> Tally:
-            return await crew(
-                TASKS, at, ledger, budget, Order(), concurrency=3, workers=2, look=lambda *so: looks.append(so)
-            )
+            return await crew(TASKS, at, ledger, budget, Order(), concurrency=3, workers=2, look=look)
 
         tally = await played(table, Budget())
         assert (tally.played, tally.accepted, tally.down) == (5, 5, None)
         assert sorted(t.task_id for t in ledger.trajectories()) == sorted(task.id for task in TASKS)
         assert looks[-1] == (5, 5, 0)
+        assert processes == {("retort-0", True), ("retort-1", True)}, "they end with this process, and have a name"
         spent = sum(account.prompt + account.completion for account in ledger.accounts().values())
         other = Table.lay(little.context(kettle, mode="cot"))
         paused = await played(other, Budget(tokens=spent))

@@ -13,6 +13,7 @@ import torch
 from tiny_models import tiny_model
 
 from agents.rendering import load_tokenizer, stop_ids
+from agents.seats.hf import open_hf
 from finetune.proofs import Proof
 from finetune.proofs_student import (
     LOGITS,
@@ -113,6 +114,11 @@ def test_greedy_text_is_the_likeliest_token_each_time_up_to_a_stop(base: Path) -
     assert stopped == free[: free.index(later) + 1] == best_by_hand(model, PROMPTS[0], [later])
 
 
+def test_every_token_of_a_prompt_is_read_the_pad_token_too(base: Path) -> None:
+    model = open_student(base)
+    assert greedy(model, (5, 0, 6, 0), [2], 0) == best_by_hand(model, (5, 0, 6, 0), [2])
+
+
 def test_what_a_model_says_of_its_own_sampling_does_not_count(base: Path) -> None:
     model = open_student(base)
     expected = greedy(model, PROMPTS[1], [2], 0)
@@ -203,12 +209,36 @@ def test_a_merge_that_is_another_model_is_caught(adapter: Path, tmp_path: Path) 
     )
 
 
+def test_equal_texts_do_not_make_up_for_unlike_logits(adapter: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(adapter, tmp_path / "copy"))
+    slightly = opened_then(copy, lambda folder: rewritten(folder, lambda name, value: 1.001 * value, "adapter_model"))
+    found = prove_merge(slightly)
+    assert (found.numbers["same"], found.passed) == (3, False)
+
+
 @pytest.mark.parametrize("which", ["adapter", "base"])
 def test_a_seat_serves_what_the_model_says(base: Path, adapter: Path, which: str) -> None:
     found = prove_served(evidence({"adapter": adapter, "base": base}[which]))
     assert found == Proof(
         name="served", passed=True, detail="3 of 3 greedy texts equal", numbers={"texts": 3, "same": 3}
     )
+
+
+def test_a_seat_ends_a_text_where_the_model_would(base: Path) -> None:
+    model = open_student(base)
+    text = best_by_hand(model, PROMPTS[0], [])
+    stop = next(token for at, token in enumerate(text) if at >= 2 and token not in text[:at])
+    found = prove_served(StudentEvidence(None, base, PROMPTS, [stop], 0))
+    assert found.passed and len(greedy(model, PROMPTS[0], [stop], 0)) < NEW_TOKENS
+
+
+def test_proving_leaves_the_seats_of_others_open(base: Path) -> None:
+    other = open_hf(str(base), max_tokens=4)
+    try:
+        assert prove_served(evidence(base)).passed
+        assert not other.engine.closed
+    finally:
+        other.engine.close()
 
 
 def test_a_seat_that_serves_another_model_is_caught(adapter: Path, tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ async def test_the_fewest_calls_in_flight_that_an_endpoint_allowed_are_told(kett
 
     seat = AnswerKey(tasks=tuple(TASKS))
     with serving(seat, fault=fault) as one, serving(seat) as two:
-        team = [Seat(model=f"openai:m@{each.url}", concurrency=8) for each in (one, two)]
+        team = [Seat(model=f"openai:{name}@{each.url}", concurrency=8) for name, each in (("a", one), ("b", two))]
         for player in team:
             tally = await play_share(ledger, Table.lay(little.context(kettle, player)), TASKS[:1])
             assert (tally.played, tally.lowest) == (1, 1.0), "of all gates that there are"

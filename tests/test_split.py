@@ -20,6 +20,7 @@ from distill.split import (
     chunk_text,
     divide,
     module_of,
+    of_modules,
     owned,
     pages_hold_several,
 )
@@ -114,6 +115,44 @@ def test_a_page_of_several_entities_is_held_out_as_a_module(seed: int) -> None:
     members = {item.group for item in KNOWN if item.fact.source == page}
     assert len(members) == 4
     assert all(division.side[name] == "test" for name in members)
+
+
+def test_a_held_out_module_takes_all_its_chunks_along_those_without_facts_too() -> None:
+    text = "# {0}\n\n## {0}_one\n\nWeight: 10 grams\n\n## {0}_two\n\nWeight: 20 grams\n\n## history\n\nOld.\n"
+    names = ("hot", "cold", "wet", "dry")
+    library = Library.build([Document(id=n, title=n, text=text.format(n), source=f"{n}.md") for n in names])
+    rows = [
+        Fact(entity=f"{n}_{end}", attribute="weight", value=value, source=f"{n}.md", section=f"{n}_{end}")
+        for n in names
+        for end, value in (("one", "10 grams"), ("two", "20 grams"))
+    ]
+    for seed in range(6):
+        held = divided(known(rows, library), library, seed=seed, most=1.0).held_out
+        (page,) = held.modules
+        whole = {chunk.id for chunk in library.chunks if chunk.document == page.removesuffix(".md")}
+        assert len(whole) == 3 and whole <= set(held.chunks)
+        history = {chunk.id for chunk in library.chunks if chunk.title.endswith("history")}
+        assert len(history & set(held.chunks)) == 1, "of the other pages only what is about held-out entities"
+
+
+def test_a_page_belongs_to_the_module_of_its_facts_or_of_the_nearest_name_above_it() -> None:
+    names = ("pkg.sub.Box", "pkg.sub", "pkg", "pkg.sub.deep.er", "pkg.subs", "other.x", "mixed")
+    documents = [
+        Document(id=n, title=n, text="Weight: 10 grams, height: 20 cm, says pkg and mixed\n", source=n) for n in names
+    ]
+    library = Library.build(documents)
+
+    def row(source: str, module: str, attribute: str = "weight", value: str = "10 grams") -> Fact:
+        return Fact(entity=source, attribute=attribute, value=value, source=source, module=module, quote=value)
+
+    rows = [row("pkg.sub.Box", "pkg.sub"), row("pkg", "pkg"), row("mixed", "pkg"), row("mixed", "pkg.sub")]
+    found = of_modules(known(rows, library), library, by_page=False)
+    assert found == {"pkg.sub": {"pkg.sub.Box#0", "pkg.sub#0", "pkg.sub.deep.er#0"}, "pkg": {"pkg#0", "pkg.subs#0"}}
+    assert of_modules(known([row("mixed", "pkg")], library), library, by_page=False)["pkg"] >= {"mixed#0", "pkg#0"}
+    assert of_modules(KNOWN, LIBRARY, by_page=False) == {}
+    by_page = of_modules(KNOWN, LIBRARY, by_page=True)
+    assert set(by_page) == {f"{page}.md" for page in PAGES}
+    assert all({chunk.partition("#")[0] + ".md" for chunk in chunks} == {page} for page, chunks in by_page.items())
 
 
 def test_pages_of_one_entity_each_are_no_modules() -> None:
@@ -211,6 +250,8 @@ def test_a_group_owns_its_sections_and_the_pages_named_after_it() -> None:
     library = Library.build(documents)
     row = Fact(entity="pkg.Box", attribute="weight", value="10 grams", source="pkg.Box.md", quote="Weight: 10 grams")
     assert owned(known([row], library), library) == {"pkg.Box": {"pkg.Box#0", "pkg.Box.open#0"}}
+    whole = row.model_copy(update={"group": "pkg"})
+    assert owned(known([whole], library), library) == {"pkg": {chunk.id for chunk in library.chunks}}
 
 
 def test_a_held_out_list_names_only_what_can_be_told_from_plain_words() -> None:
