@@ -143,7 +143,8 @@ def test_a_page_belongs_to_the_module_of_its_facts_or_of_the_nearest_name_above_
     library = Library.build(documents)
 
     def row(source: str, module: str, attribute: str = "weight", value: str = "10 grams") -> Fact:
-        return Fact(entity=source, attribute=attribute, value=value, source=source, module=module, quote=value)
+        quote = f"{attribute.title()}: {value}"
+        return Fact(entity=source, attribute=attribute, value=value, source=source, module=module, quote=quote)
 
     rows = [row("pkg.sub.Box", "pkg.sub"), row("pkg", "pkg"), row("mixed", "pkg"), row("mixed", "pkg.sub")]
     found = of_modules(known(rows, library), library, by_page=False)
