@@ -31,8 +31,9 @@ from .fill import Filled, fill, mixture, size_of
 from .guessable import hard
 from .levels import bridges, lookups, pairs
 from .live import calls, examples
+from .names import Names
 from .scenarios import effective, releases
-from .split import Division, HeldOut, Names, divide, module_of, pages_hold_several
+from .split import Division, HeldOut, divide, module_of, pages_hold_several
 
 SCARCE = {"example": 0.1}
 """Kind -> share of its level at the most: 41 examples are all that the standard library gives."""
@@ -140,7 +141,7 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     config = config or ExamConfig()
     if not facts:
         raise ExamError("there are no facts: an exam needs a facts.jsonl, or the live library as its source")
-    known, dropped, nowhere = find_evidence(facts, library)
+    known, dropped, nowhere, _ = find_evidence(facts, library)
     rng = random.Random(config.seed)
     division = divide(
         known, library, rng, config.held_out, config.held_out_modules, DEV_SHARE if config.dev else 0.0,

@@ -15,7 +15,8 @@ from agents.errors import ProofError
 from agents.library.index import Library, names
 from agents.task import Task
 
-from .split import HeldOut, Names, chunk_text
+from .names import Names
+from .split import HeldOut, chunk_text
 
 RUN = 8
 """Words of a run, as decontamination commonly has it (8 to 13)."""

@@ -7,7 +7,6 @@ whole manual mentions would bar most of it, so they are not held out.
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,8 @@ from agents.library.chunks import Chunk
 from agents.library.index import Library
 
 from .evidence import Known, module_label
+from .names import Names, distinctive
 
-_TOKEN = re.compile(r"[\w$.\-]+")
-_DISTINCTIVE = re.compile(r"[._\-\d]|(?<=.)[A-Z]")
 MENTION_CAPS = (40, 20, 10, 6, 4, 3, 2, 1, 0)
 """Foreign chunks that may mention a held-out group; lowered until few enough chunks are barred."""
 
@@ -51,36 +49,6 @@ class Division:
     """Group -> train, dev or test."""
     held_out: HeldOut
     mention_cap: int
-
-
-def distinctive(name: str) -> bool:
-    """Whether a name is no plain word: it holds one of `. _ -`, a digit, or a capital inside."""
-    return _DISTINCTIVE.search(name) is not None
-
-
-def tokens(text: str) -> set[str]:
-    """The whole names in a text: `logging.Handler` is none of `logging.Handler.emit`'s."""
-    found = set()
-    for raw in _TOKEN.findall(text):
-        token = raw.rstrip(".-").lstrip(".")
-        found.add(token)
-        found.add(token.lstrip("-$"))
-    return found
-
-
-class Names:
-    """A set of names that can be looked for in many texts."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        every = frozenset(names)
-        self._plain = frozenset(name for name in every if _TOKEN.fullmatch(name))
-        odd = sorted(every - self._plain, key=lambda name: (-len(name), name))
-        self._odd = re.compile("|".join(rf"(?<![\w.\-]){re.escape(name)}(?![\w\-])" for name in odd)) if odd else None
-
-    def within(self, text: str) -> set[str]:
-        """Which of the names stand in `text` as whole names."""
-        found = tokens(text) & self._plain
-        return found | set(self._odd.findall(text)) if self._odd else found
 
 
 def module_of(known: Known, by_page: bool) -> str | None:

@@ -47,9 +47,11 @@ EXAM = (
     "distill/guessable.py",
     "distill/levels.py",
     "distill/live.py",
+    "distill/names.py",
     "distill/probe.py",
     "distill/scenarios.py",
     "distill/split.py",
+    "distill/statements.py",
     "distill/wording.py",
 )
 """What builds and audits an exam."""
@@ -205,7 +207,9 @@ STAGES: dict[str, Stage] = {
                 "distill/keep.py",
                 "distill/leaks.py",
                 "distill/ledger.py",
+                "distill/names.py",
                 "distill/split.py",
+                "distill/statements.py",
                 "retort/pipeline.py:dataset",
             ),
             ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json")

@@ -174,7 +174,7 @@ LIBRARY = Library.build(
     ["pump", "pump.md", "pump.html", "pump.txt", "pump.rst", "corpus/pump.md", "a/b/c/pump.htm"],
 )
 def test_a_page_is_found_by_the_end_of_its_path(source: str) -> None:
-    known, dropped, lost = find_evidence([fact(source=source)], LIBRARY)
+    known, dropped, lost, _ = find_evidence([fact(source=source)], LIBRARY)
     assert [(item.hop.quote, item.hop.chunk, item.hop.title) for item in known] == [
         ("Default: 60s", "pump#0", "Pump > pump_rate")
     ]
@@ -183,7 +183,7 @@ def test_a_page_is_found_by_the_end_of_its_path(source: str) -> None:
 
 @pytest.mark.parametrize("source", ["corpus/guide/deep/valve.md", "guide/deep/valve"])
 def test_a_page_in_folders_is_found_by_its_whole_name(source: str) -> None:
-    known, _, _ = find_evidence([fact("valve", value="90s", source=source)], LIBRARY)
+    known, _, _, _ = find_evidence([fact("valve", value="90s", source=source)], LIBRARY)
     assert known[0].hop.chunk == "guide/deep/valve#0"
 
 
@@ -196,7 +196,7 @@ def test_a_page_of_another_name_is_none() -> None:
 
 def test_a_section_narrows_the_page_and_one_that_is_not_there_does_not() -> None:
     def chunk_of(section: str | None) -> str:
-        known, _, _ = find_evidence([fact(section=section)], LIBRARY)
+        known, _, _, _ = find_evidence([fact(section=section)], LIBRARY)
         return known[0].hop.chunk
 
     assert chunk_of("pump_limit") == "pump#1"
@@ -205,23 +205,24 @@ def test_a_section_narrows_the_page_and_one_that_is_not_there_does_not() -> None
 
 
 def test_an_entity_with_a_page_of_its_own_is_looked_for_there_in_the_standard_library() -> None:
-    known, _, _ = find_evidence([fact("valve.open", value="5s", source="python:valve")], LIBRARY)
+    known, _, _, _ = find_evidence([fact("valve.open", value="5s", source="python:valve")], LIBRARY)
     assert known[0].hop.chunk == "valve.open#0"
     with pytest.raises(ExamError):
         find_evidence([fact("valve.open", value="5s", source="perl:valve")], LIBRARY)
 
 
 def test_what_a_fact_quotes_is_taken_as_it_is_and_only_from_one_line() -> None:
-    asked = fact("pump_limit", "wait", "60s", quote="was 60s")
-    known, dropped, _ = find_evidence([asked, fact(quote="60s\nnothing"), fact(quote="Default: 61s")], LIBRARY)
+    asked = fact("pump_rate", "wait", "60s", section="pump_limit", quote="was 60s")
+    known, dropped, _, _ = find_evidence([asked, fact(quote="60s\nnothing"), fact(quote="Default: 61s")], LIBRARY)
     assert [(item.hop.quote, item.hop.chunk) for item in known] == [("was 60s", "pump#1")]
     assert dropped == {"value on no line": 2}
 
 
-def test_a_quote_needs_no_mention_of_the_entity() -> None:
-    known, dropped, lost = find_evidence([fact("kettle", quote="Default: 7s"), fact("ghost")], LIBRARY)
-    assert [item.hop.entity for item in known] == ["kettle"]
-    assert (dropped, lost) == ({"entity in no document": 1}, "ghost")
+def test_a_quote_is_taken_only_from_a_passage_that_names_the_entity() -> None:
+    rows = [fact("kettle", quote="Default: 7s"), fact("pump_limit", value="7s", quote="Default: 7s")]
+    known, dropped, lost, _ = find_evidence(rows, LIBRARY)
+    assert [item.hop.entity for item in known] == ["pump_limit"]
+    assert (dropped, lost) == ({"entity in no document": 1}, "kettle")
 
 
 def test_a_known_fact_carries_what_a_question_needs() -> None:
@@ -230,7 +231,7 @@ def test_a_known_fact_carries_what_a_question_needs() -> None:
         fact("pump_rate", module="two", section="pump_rate"),
         fact("pump_limit", value="7s"),
     ]
-    known, _, _ = find_evidence(rows, LIBRARY)
+    known, _, _, _ = find_evidence(rows, LIBRARY)
     assert [item.label for item in known] == ["pump_rate (one)", "pump_rate (two)", "pump_limit"]
     assert [item.group for item in known] == ["all pumps", "pump_rate", "pump_limit"]
     assert [item.fact for item in known] == rows
@@ -246,7 +247,7 @@ def test_a_known_fact_carries_what_a_question_needs() -> None:
 
 def test_half_of_the_facts_may_stand_nowhere_and_no_more() -> None:
     ghosts = [fact("ghost"), fact("phantom", source="nowhere.md")]
-    known, dropped, lost = find_evidence([*ghosts, fact(), fact("pump_limit", value="7s")], LIBRARY)
+    known, dropped, lost, _ = find_evidence([*ghosts, fact(), fact("pump_limit", value="7s")], LIBRARY)
     assert (len(known), dropped["entity in no document"], lost) == (2, 2, "ghost")
     with pytest.raises(
         ExamError,
@@ -257,6 +258,6 @@ def test_half_of_the_facts_may_stand_nowhere_and_no_more() -> None:
 
 
 def test_many_values_on_no_line_are_counted_and_raise_nothing() -> None:
-    known, dropped, lost = find_evidence([fact(value="999"), fact(value="998"), fact()], LIBRARY)
+    known, dropped, lost, _ = find_evidence([fact(value="999"), fact(value="998"), fact()], LIBRARY)
     assert (len(known), dropped, lost) == (1, {"value on no line": 2}, None)
-    assert find_evidence([], LIBRARY) == ([], {}, None)
+    assert find_evidence([], LIBRARY) == ([], {}, None, [])

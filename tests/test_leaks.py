@@ -17,7 +17,8 @@ from agents.task import Task
 from distill.dataset import DatasetConfig, training_texts, write_dataset
 from distill.keep import sort_ledger
 from distill.leaks import leaks
-from distill.split import HeldOut, Names, distinctive, tokens
+from distill.names import Names, distinctive, tokens
+from distill.split import HeldOut
 from graphs.episode import Table, play
 
 PAGES = {

@@ -11,20 +11,18 @@ from agents.library.corpus import Document
 from agents.library.facts import Fact
 from agents.library.index import Library
 from distill.evidence import Known, find_evidence
+from distill.names import Names, distinctive, tokens
 from distill.split import (
     Division,
     HeldOut,
-    Names,
     choose_groups,
     choose_modules,
     chunk_text,
-    distinctive,
     divide,
     module_of,
     of_modules,
     owned,
     pages_hold_several,
-    tokens,
 )
 
 PAGES = {
@@ -67,7 +65,7 @@ def facts(pages: dict[str, tuple[str, ...]] = PAGES, **more: Any) -> list[Fact]:
 
 def known(rows: list[Fact], library: Library) -> list[Known]:
     """All of them, with their evidence."""
-    found, dropped, _ = find_evidence(rows, library)
+    found, dropped, _, _ = find_evidence(rows, library)
     assert not dropped
     return found
 
@@ -145,7 +143,8 @@ def test_a_page_belongs_to_the_module_of_its_facts_or_of_the_nearest_name_above_
     library = Library.build(documents)
 
     def row(source: str, module: str, attribute: str = "weight", value: str = "10 grams") -> Fact:
-        return Fact(entity=source, attribute=attribute, value=value, source=source, module=module, quote=value)
+        quote = f"{attribute.title()}: {value}"
+        return Fact(entity=source, attribute=attribute, value=value, source=source, module=module, quote=quote)
 
     rows = [row("pkg.sub.Box", "pkg.sub"), row("pkg", "pkg"), row("mixed", "pkg"), row("mixed", "pkg.sub")]
     found = of_modules(known(rows, library), library, by_page=False)
