@@ -207,7 +207,8 @@ def test_saved_is_what_was_in_memory(adapter: Path) -> None:
         assert (other.name, other.passed) == ("saved", False)
         assert other.numbers["max_logit_difference"] == pytest.approx(0.5, abs=1e-3)
         assert other.detail == (
-            "the student opened from its files differs from the trained model by 0.5 (allowed 0.001): is the disk full, or the base another one?"
+            "the student opened from its files differs from the trained model by 0.5 (allowed 0.001): "
+            "is the disk full, or the base another one?"
         )
 
 
