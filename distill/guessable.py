@@ -64,10 +64,10 @@ def guessed(drafts: Sequence[Draft], near: Any) -> dict[str, Any]:
     """
     fold = folds([draft.cell for draft in drafts])
     golds = [draft.key for draft in drafts]
-    attributes = [draft.attribute for draft in drafts]
+    sorts = [(draft.attribute, f"family {dict(draft.provenance).get('family', '')}", "") for draft in drafts]
     return {
-        "majority": _counted(golds, attributes, fold, max),
-        "rarest": _counted(golds, attributes, fold, min),
+        "majority": _counted(golds, sorts, fold, max),
+        "rarest": _counted(golds, sorts, fold, min),
         "nearest": np.array([float(j >= 0 and golds[i] == golds[j]) for i, j in enumerate(near)]),
         "told": np.array([float(draft.answered) for draft in drafts]),
     }
@@ -79,25 +79,30 @@ def folds(cells: Sequence[str]) -> Any:
     return np.array([numbers[cell] for cell in cells])
 
 
-def _counted(golds: Sequence[str], attributes: Sequence[str], fold: Any, end: Callable[[Iterable[int]], int]) -> Any:
-    """The gold of the attribute that is counted most (or least) in other folds, of all where it is new; ties share.
+def _counted(
+    golds: Sequence[str], sorts: Sequence[Sequence[str]], fold: Any, end: Callable[[Iterable[int]], int]
+) -> Any:
+    """The gold that is counted most (or least) in other folds, of the narrowest sort that stands there; ties share.
 
     What is left of a yes-no attribute by the rule of the majority alone is all answered by the opposite of it.
+
+    Args:
+        sorts: for each gold what it is counted under, the narrowest first: its attribute, its family, everything.
     """
     counts: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
     numbers = sorted(set(fold.tolist()))
-    for gold, attribute, own in zip(golds, attributes, fold.tolist(), strict=True):
+    for gold, names, own in zip(golds, sorts, fold.tolist(), strict=True):
         for out in numbers:
             if out != own:
-                counts[out, attribute][gold] += 1
-                counts[out, ""][gold] += 1
+                for name in names:
+                    counts[out, name][gold] += 1
     best = {}
     for place, found in counts.items():
         top = end(found.values())
         best[place] = [value for value, n in found.items() if n == top]
     chances = []
-    for gold, attribute, own in zip(golds, attributes, fold.tolist(), strict=True):
-        said = best.get((own, attribute)) or best.get((own, "")) or [""]
+    for gold, names, own in zip(golds, sorts, fold.tolist(), strict=True):
+        said = next((best[own, name] for name in names if (own, name) in best), [""])
         chances.append((gold in said) / len(said))
     return np.array(chances)
 

@@ -18,6 +18,7 @@ from graphs.trajectory import digest
 
 from .boards import COLLECTED
 from .config import DEMONSTRATOR, RunConfig, write_resolved
+from .doctor.base import checked_base
 from .evaluation import evaluate, leaderboard
 from .lock import alone
 from .parts import Parts
@@ -326,18 +327,6 @@ def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> d
     return found
 
 
-def look_at_base(run: Run) -> None:
-    """Refuse a base that cannot become a student before a teacher is paid; raises StageError."""
-    from .doctor.base import base_findings, refuse
-    from .doctor.need import longest_chunk
-
-    found = base_findings(run.config, longest_chunk(run.folder / "library"))
-    refuse(found)
-    for each in found:
-        if each.severity == "warning":
-            say(f"{'':<12} {each.name}: {each.seen} -> {each.step}")
-
-
 def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) -> None:
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
@@ -373,7 +362,8 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
             continue
         if stage.name in ("collect", "cpt", "sft") and not looked:
             looked = True
-            look_at_base(run)
+            for remark in checked_base(run):
+                say(f"{'':<12} {remark}")
         say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
         depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)
