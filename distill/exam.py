@@ -31,7 +31,6 @@ from .fill import Filled, fill, mixture, size_of
 from .guessable import hard
 from .levels import bridges, lookups, pairs
 from .live import calls, examples
-from .names import Names
 from .scenarios import effective, releases
 from .split import Division, HeldOut, divide, module_of, pages_hold_several
 
@@ -187,6 +186,7 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
             "chunks": f"{len(division.held_out.chunks)} of {len(library.chunks)}",
             "chunk share": round(len(division.held_out.chunks) / len(library.chunks), 4),
             "mention cap": division.mention_cap,
+            **division.fewer(),
         },
     }
     forms: tuple[Form, ...] = ("free", "choice") if cells else ("free",)
@@ -237,7 +237,7 @@ class _Drafts:
     def by_split(self) -> dict[str, dict[str, list[Draft]]]:
         """Split -> kind -> drafts; no question twice, and none in training that names what is held out."""
         barred = set(self.division.held_out.chunks)
-        names = Names(self.division.held_out.names)
+        names = self.division.held_out.matcher()
         asked: set[str] = set()
         found: dict[str, dict[str, list[Draft]]] = {}
         for split, size in (("test", self.config.test), ("dev", self.config.dev), ("train", self.config.train)):

@@ -119,6 +119,7 @@ def test_the_overlap_counts_runs_of_questions_template_words_included() -> None:
         "question_hits": 0,
         "chunk_hits": 0,
         "overlap": 0.0,
+        "pages": 0,
         "examples": (),
     }
 
@@ -153,5 +154,6 @@ def test_one_leak_of_any_kind_fails_the_proof_and_is_told() -> None:
         report(1, 2, 3).check()
     assert str(caught.value) == (
         "held-out exam in training text: 1 texts with names, 2 with questions, 3 with pages, e.g. 'a: it'; "
-        "build dataset and exam again from one run"
+        "`retort show RUN KEY` opens the episode by the start of its key; where a prompt or tool of yours brings the "
+        "words in, take them out; where the teacher does, hold out others: give [exam] another seed. Run again"
     )

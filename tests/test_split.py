@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agents.errors import ExamError
 from agents.library.corpus import Document
 from agents.library.facts import Fact
 from agents.library.index import Library
@@ -237,8 +238,8 @@ def test_fewer_mentions_are_allowed_until_few_enough_chunks_are_barred() -> None
     loose, tight = (divided(rows, library, modules=0.0, most=most) for most in (1.0, 0.1))
     assert loose.mention_cap == 40 > tight.mention_cap
     assert len(tight.held_out.chunks) <= 0.1 * len(library.chunks) < len(loose.held_out.chunks)
-    none = divided(rows, library, modules=0.0, most=0.0)
-    assert none.mention_cap == 0
+    with pytest.raises(ExamError, match="nothing can be held out"):
+        divided(rows, library, modules=0.0, most=0.0)
 
 
 def test_a_group_owns_its_sections_and_the_pages_named_after_it() -> None:
