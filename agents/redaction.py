@@ -107,7 +107,7 @@ def without(text: str, secrets: Iterable[str] = (), *, part: int = PART, least: 
         least: characters of the secrets that are looked for.
     """
     for secret in {*secrets, *_known}:
-        if len(secret) < least:
+        if len(secret) < least or not any(each in text for each in _tells(secret, part)):
             continue
         for form in encodings(secret):
             text = text.replace(form, MARK)
@@ -137,6 +137,13 @@ def encodings(secret: str) -> tuple[str, ...]:
     raw = secret.strip().encode("utf-8", "replace")
     found |= {raw.hex(), raw.hex().upper(), *_in_base64(raw)}
     return tuple(sorted((form for form in found if len(form) >= SHORT), key=lambda form: (-len(form), form)))
+
+
+@lru_cache(maxsize=256)
+def _tells(secret: str, part: int) -> tuple[str, ...]:
+    """What stands in every text that a secret has to be taken out of: to pass the others by in microseconds."""
+    ends = (each for form in encodings(secret) for each in (form[:part], form[-part:]))
+    return tuple(dict.fromkeys(ends))
 
 
 def _in_base64(raw: bytes) -> Iterator[str]:
