@@ -15,7 +15,7 @@ from agents.library.corpus import Document
 from agents.library.index import Library
 from agents.task import Task
 from distill.dataset import DatasetConfig, training_texts, write_dataset
-from distill.keep import Sorted
+from distill.keep import sort_ledger
 from distill.leaks import leaks
 from distill.names import Names, distinctive, tokens
 from distill.split import HeldOut
@@ -166,5 +166,5 @@ def test_reasoning_that_is_not_trained_is_not_searched(kettle: Path, library: Li
     kept, task = planted("reasoning", kettle), little.tasks(little.library())[0]
     for config, hits in ((DatasetConfig(), 0), (DatasetConfig(reasoning=True), 1)):
         assert leaks(training_texts([kept], (), config), HELD, TASKS, library).name_hits == hits
-        write_dataset(tmp_path, {task.id: task}, Sorted(kept=(kept,), dropped=()), (), config)
+        write_dataset(tmp_path, {task.id: task}, sort_ledger({task.id: task}, [kept]), (), config)
         assert (tmp_path / "data" / "sft.jsonl").read_text().count("pump_rate") == hits

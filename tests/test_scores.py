@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import synthetic_run as synthetic
 
 from agents.errors import StageError
 from agents.task import Task
-from evals.baselines import chances, summarise
+from evals.baselines import mean_of, summarise
 from evals.scores import MISSING, NO_OPTION, SCORES, Score, legend, score, score_arm, scorer
 from graphs.trajectory import Hit, Search, Verdict
 
@@ -110,45 +108,15 @@ def test_double_and_stray_trajectories_are_refused() -> None:
         score(tasks[1], one)
 
 
-def choice(i: int, options: tuple[str, ...], gold: str, **changes: Any) -> Task:
-    """A task of one kind with these options."""
-    return synthetic.make_task(i, options=options, gold=gold, kind="lookup", **changes)
-
-
-def test_trivial_baselines_share_ties_exactly() -> None:
-    train = [choice(i, (gold, "x"), gold, hops=()) for i, gold in enumerate(["a", "a", "b", "b", "c"])]
-    tasks = [
-        choice(0, ("a", "c", "zz"), "a", hops=()),  # a was gold most often
-        choice(1, ("a", "b", "long one"), "b", hops=()),  # a and b tie
-        choice(2, ("p", "q", "rr", "ss"), "p", hops=()),  # none was ever gold
-    ]
-    found = chances(tasks, train, "choice")
-    assert found["random"] == pytest.approx([1 / 3, 1 / 3, 1 / 4])
-    assert found["majority"] == pytest.approx([1.0, 0.5, 0.25])
-    assert found["longest option"] == [0.0, 0.0, 0.0]
-    summary = summarise("majority", tasks, found["majority"])
-    assert summary.accuracy == pytest.approx(1.75 / 3) and summary.unseen == 1.0
-    assert summary.levels == pytest.approx({"engineer": 1.0, "professional": 0.5, "consultant": 0.25})
-    assert "random" not in chances(tasks, train, "free"), "nobody can guess at random without options"
-
-
-def test_the_majority_is_counted_within_the_family() -> None:
-    def about(i: int, attribute: str, options: tuple[str, ...], gold: str, **changes: Any) -> Task:
-        hop = synthetic.make_task(i).hops[0].model_copy(update={"attribute": attribute})
-        return choice(i, options, gold, hops=(hop,), **changes)
-
-    train = [about(i, "default", ("None", "0"), "None") for i in range(5)]
-    train += [about(9, "type", ("int", "None"), "int")]
-    assert chances([about(0, "type", ("None", "int"), "int")], train, "choice")["majority"] == [1.0]
-    assert chances([about(0, "unit", ("None", "int"), "None")], train, "choice")["majority"] == [0.5]
-    named = [task.model_copy(update={"provenance": {"family": "any"}}) for task in train]
-    asked = about(0, "unit", ("None", "int"), "None", provenance={"family": "any"})
-    assert chances([asked], named, "choice")["majority"] == [1.0]
-
-
-def test_baselines_of_open_questions() -> None:
-    train = [choice(i, (), "None", hops=()) for i in range(2)]
-    asked = [choice(0, (), "None", hops=()), choice(1, (), "1", hops=())]
-    assert chances(asked, train)["majority"] == [1, 0] and chances(asked, [])["majority"] == [0, 0]
-    with pytest.raises(ValueError, match="without options"):
-        chances(asked, train, "choice")
+def test_a_baseline_is_summed_up_over_all_by_level_and_on_unseen_modules() -> None:
+    tasks = [synthetic.make_task(i) for i in range(6)]  # of the three levels in turn; 0 and 5 are of unseen modules
+    found = summarise("longest option", tasks, [1.0, 0.5, 0.25, 0.0, 0.5, 0.0])
+    assert (found.name, found.legend) == ("longest option", "The option with the most characters.")
+    assert found.accuracy == pytest.approx(2.25 / 6) and found.unseen == 0.5
+    assert found.levels == {"engineer": 0.5, "professional": 0.5, "consultant": 0.125}
+    seen = summarise("random", tasks[1:5], [0.25] * 4)
+    assert (seen.accuracy, seen.unseen) == (0.25, None)
+    nothing = summarise("random", [], [])
+    assert (nothing.accuracy, nothing.levels, nothing.unseen) == (0.0, {}, None)
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        mean_of([1.0], [True, False])

@@ -6,15 +6,16 @@ import pytest
 import synthetic_run as synthetic
 
 from agents.errors import StageError
-from evals.scores import SCORES, Score, file_stem, legend, missing, score, score_arm, scorer
+from evals.scores import NO_OPTION, SCORES, Score, file_stem, legend, missing, score, score_arm, scorer
 from graphs.trajectory import Hit, Search, Verdict
 
 
 def test_a_row_carries_what_the_task_is_and_what_the_episode_came_to() -> None:
     task = synthetic.make_task(5)
     wrong = synthetic.wrong_option(task)
-    row = score(task, synthetic.episode(task, "x", wrong))
-    assert (row.task_id, row.level, row.kind, row.group, row.unseen_module, row.gold) == (
+    row = score(task, synthetic.episode(task, "x", wrong, form="choice"))
+    assert (row.form, row.task_id, row.level, row.kind, row.group, row.unseen_module, row.gold) == (
+        "choice",
         task.id,
         task.level,
         task.kind,
@@ -45,6 +46,28 @@ def test_the_row_of_an_episode_that_was_never_played_knows_only_its_task() -> No
         "answered": 0.0,
         "gold": task.gold,
     }
+
+
+def test_an_answer_that_names_no_option_is_no_answer_where_options_were_shown() -> None:
+    task = synthetic.make_task(1)
+    assert NO_OPTION == "no_option"
+    for form, stop, answered in (("choice", NO_OPTION, 0.0), ("free", "answered", 1.0)):
+        row = score(task, synthetic.episode(task, "x", "99999", form=form))
+        assert (row.form, row.stop, row.answered, row.correct) == (form, stop, answered, 0.0)
+    wrong = score(task, synthetic.episode(task, "x", synthetic.wrong_option(task), form="choice"))
+    assert (wrong.stop, wrong.answered) == ("answered", 1.0)
+    ended = score(task, synthetic.episode(task, "x", None, form="choice"))
+    assert (ended.stop, ended.answered) == ("limit:steps", 0.0)
+    open_question = task.model_copy(update={"options": ()})
+    assert score(open_question, synthetic.episode(task, "x", "99999", form="choice")).answered == 1.0
+
+
+def test_a_task_that_was_never_played_is_missing_in_its_form() -> None:
+    tasks = [synthetic.make_task(i) for i in range(2)]
+    assert missing(tasks[0], "x", "choice").form == "choice" and missing(tasks[0], "x").form == "free"
+    played = [synthetic.episode(tasks[0], "x", tasks[0].gold, form="choice")]
+    assert [row.form for row in score_arm(tasks, played, "x", "choice")] == ["choice", "choice"]
+    assert [row.form for row in score_arm(tasks, [], "x")] == ["free", "free"]
 
 
 def test_every_row_of_an_arm_carries_the_arms_name() -> None:
@@ -134,7 +157,7 @@ def test_a_stray_or_double_trajectory_says_what_to_do() -> None:
     one = synthetic.episode(tasks[0], "x", tasks[0].gold)
     with pytest.raises(StageError, match=r"arm 'x' holds two .* run the stage 'evaluate' again$"):
         score_arm(tasks, [one, one], "x")
-    with pytest.raises(StageError, match=r"not in the held-out exam: run the stage 'evaluate' again$"):
+    with pytest.raises(StageError, match=r"task 'test000', which is not asked here: run the stage 'evaluate' again$"):
         score_arm(tasks[1:], [one], "x")
 
 
