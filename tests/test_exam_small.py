@@ -23,8 +23,8 @@ FREE = SMALL.model_copy(update={"choice": False})
 Manual = tuple[list[Fact], Library]
 
 
-def manual(modules: tuple[str, ...] = MODULES, names: int = 8, seed: int = 0) -> Manual:
-    """One page a module, with settings of random names, numbers and releases."""
+def manual(modules: tuple[str, ...] = MODULES, names: int = 8, seed: int = 0, often: float = 0.0) -> Manual:
+    """One page a module, with settings of random names, numbers and releases; `often` is the share that default to 777."""
     rng = random.Random(seed)
     documents, facts = [], []
     for module in modules:
@@ -32,7 +32,7 @@ def manual(modules: tuple[str, ...] = MODULES, names: int = 8, seed: int = 0) ->
         for _ in range(names):
             name = f"{module}_{''.join(rng.choices('abcdefghijklmnop', k=5))}"
             values = {
-                "default": str(rng.randrange(100, 999)),
+                "default": "777" if often and rng.random() < often else str(rng.randrange(100, 999)),
                 "added in version": f"{rng.randrange(1, 9)}.{rng.randrange(9)}.{rng.randrange(9)}",
             }
             lines = "\n\n".join(f"{attribute.capitalize()}: {value}" for attribute, value in values.items())
@@ -106,6 +106,15 @@ def test_shares_are_taken_relative_to_their_sum(kettle: Manual) -> None:
     assert Counter(task.level for task in of(made, "test")) == {"engineer": 10, "consultant": 10}
     with pytest.raises(ExamError, match=r"^\[exam\] engineer, professional and consultant are all 0: give one"):
         built(kettle, engineer=0.0, professional=0.0, consultant=0.0)
+
+
+def test_a_larger_share_is_held_out_where_it_is_asked_for(kettle: Manual) -> None:
+    groups = [len(built(kettle, held_out=share, barred=0.9).held_out.groups) for share in (0.2, 0.5)]
+    assert groups[0] < 0.3 * 72 < 0.45 * 72 < groups[1]
+    tight = built(kettle, held_out=0.5, barred=0.35)
+    assert len(tight.held_out.chunks) <= 0.35 * 72 and "fewer groups" in tight.counts["held_out"]
+    assert built(kettle, held_out_modules=0.0).held_out.modules == ()
+    assert len(built(kettle, held_out_modules=0.2).held_out.modules) == 1
 
 
 def test_a_part_of_every_kinds_test_questions_is_about_unseen_modules(exam: Exam) -> None:
@@ -196,6 +205,28 @@ def test_baselines_are_given_for_each_form_that_can_be_asked(kettle: Manual, exa
 def test_dev_has_the_mix_of_the_others_as_far_as_it_goes(kettle: Manual) -> None:
     kinds = Counter(task.kind for task in of(built(kettle, dev=10), "dev"))
     assert kinds["lookup"] >= kinds["pair"] >= 1 and sum(kinds.values()) <= 10
+
+
+def test_no_answer_is_right_too_often() -> None:
+    same, library = manual(often=0.25)
+    often = {}
+    for cap in (0.05, 1.0):
+        config = FREE.model_copy(update={"gold_cap": cap, "guessable": 1.0, "train": 100})
+        golds = Counter(task.gold for task in of(build_exam(same, library, config), "train") if task.kind == "lookup")
+        often[cap] = golds["777"]
+        assert 0 < golds["777"] <= max(2, cap * golds.total() + 1)
+    assert often[0.05] < often[1.0]
+
+
+def test_what_is_guessed_too_easily_is_left_out() -> None:
+    same, library = manual(often=0.67)
+    strict, loose = (
+        build_exam(same, library, FREE.model_copy(update={"guessable": share})).counts for share in (0.05, 1.0)
+    )
+    assert loose["drafts"] == loose["not guessable"]
+    assert sum(strict["not guessable"][s]["lookup"] for s in strict["drafts"]) < sum(
+        kinds["lookup"] for kinds in strict["drafts"].values()
+    )
 
 
 def test_too_few_test_questions_are_an_error(kettle: Manual) -> None:
