@@ -37,8 +37,8 @@ ROUNDS = 8
 """Times that lists are dealt anew at the most."""
 RENEWED = 0.2
 """Share of the lists that one round deals anew: those that are seen through best."""
-FEWEST = 40
-"""Questions with options below which no statement is made: four in ten would then be within chance."""
+FEWEST = 60
+"""Questions with options below which no statement is made: one in three right would then be within chance."""
 TRAINED = ("probe",)
 """Registered baselines that are trained; the audit trains its own, cross-fitted."""
 
@@ -129,12 +129,17 @@ def audit(tasks: Sequence[Task], cells: Sequence[str], seed: int) -> dict[str, f
     return {name: round(value, 4) for name, value in sorted(found.items(), key=lambda item: -item[1])}
 
 
+def passes(found: Mapping[str, float], count: int) -> bool:
+    """Whether no baseline is further above chance than an exam may be, of `count` questions with options."""
+    return count < FEWEST or max(found.values(), default=0.0) <= 1 / OPTIONS + MARGIN
+
+
 def most(count: int) -> float:
-    """The share that a baseline may get right of `count` questions with options."""
+    """The share above which an exam of `count` questions with options is refused: few ones leave room for luck."""
     return 1 / OPTIONS + max(MARGIN, LUCK * math.sqrt((1 - 1 / OPTIONS) / OPTIONS / count))
 
 
-def refuse(found: dict[str, float], count: int) -> None:
+def refuse(found: Mapping[str, float], count: int) -> None:
     """Raise ExamError where a baseline is further above chance than an exam may be.
 
     Args:

@@ -25,10 +25,14 @@ def merged(name: str, *, dtype: str | None = None, device: str | None = None) ->
     model = load_model(weights.base, torch.device(device) if device else default_device(), dtype)
     if weights.adapter is None:
         return model
-    adapted = put_on(model, weights.adapter)
+    return merged_in_place(put_on(model, weights.adapter))
+
+
+def merged_in_place(adapted: Any) -> Any:
+    """The full model that a model with an adapter becomes, in its place; raises SeatError where it cannot be merged."""
     if not hasattr(adapted.base_model, "merge_and_unload"):
-        kind = adapted.peft_config["default"].peft_type
-        raise SeatError(f"an adapter of type {kind!s} cannot be merged: serve {name!r} as it is")
+        kind = next(iter(adapted.peft_config.values())).peft_type
+        raise SeatError(f"an adapter of type {kind!s} cannot be merged: serve it as it is")
     whole: Any = adapted.merge_and_unload(safe_merge=True)
     return whole.eval()
 

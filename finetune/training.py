@@ -14,13 +14,13 @@ from typing import Any, Literal
 from agents.context import Wire
 from agents.files import write_json, write_jsonl
 from agents.rendering import load_tokenizer, stop_ids
-from agents.seats.engine import default_device, load_model
 from agents.seats.weights import find_weights
 from agents.templates import template_text
 from graphs.trajectory import digest
 
+from .memory import release
 from .proofs import Proof, demand, run_proofs
-from .proofs_student import StudentEvidence
+from .proofs_student import StudentEvidence, read
 from .settings import TrainConfig, TrainingResult
 from .student import base_name, declare_stops, staged, versions, write_adapter, write_seat
 from .trainer import build_trainer, last_checkpoint, open_base, partial_folder, quiet_libraries, run_trainer
@@ -65,6 +65,8 @@ def train(
     try:
         opened = open_base(base, weights, config)
         dataset, rows, max_length, options = prepare(tok, opened.positions)
+        prompts = sample(tok)
+        before = read(opened.model.eval(), prompts) if config.method == "full" else None
         settings = {"max_length": max_length, **options}
         desc = f"{kind.upper()} {out.name}"
         trainer = build_trainer(opened, tok, dataset, config, folder, seed=seed, rows=rows, desc=desc, options=settings)
@@ -77,6 +79,8 @@ def train(
     tokens, trained = _counts(trainer.train_dataset)
     ran = run_trainer(trainer, folder)
     model, stops = ran.model.eval(), stop_ids(tok)
+    after = read(model, prompts) if config.method != "qlora" else None
+    steps, resumed, seconds, curve = ran.steps, ran.resumed_from, ran.seconds, ran.curve
     with staged(out) as student:
         with quiet_libraries():
             if config.method == "full":
@@ -85,13 +89,15 @@ def train(
             else:
                 _save_adapter(model, student, base, out, opened.name)
             tok.save_pretrained(student)
-        del model, trainer, opened
+        del model, trainer, opened, ran  # with the optimiser's state: the proofs open the student afresh
+        release()
+        evidence = StudentEvidence(student, prompts, stops, tok.pad_token_id, after, before)
         with quiet_libraries():
-            proofs += _prove_student(base, student, tok, config, sample)
+            proofs += _prove_student(evidence, config)
         demand(proofs, student / "proofs.json")
         write_seat(student, trained=kind, method=config.method, base=base, transport=transport)
-        write_jsonl(student / "losses.jsonl", ran.curve)
-        losses = [line["loss"] for line in ran.curve]
+        write_jsonl(student / "losses.jsonl", curve)
+        losses = [line["loss"] for line in curve]
         result = TrainingResult(
             out=out,
             method=config.method,
@@ -100,9 +106,9 @@ def train(
             tokens=tokens,
             trained_tokens=trained,
             max_length=max_length,
-            steps=ran.steps,
-            resumed_from=ran.resumed_from,
-            seconds=round(ran.seconds, 3),
+            steps=steps,
+            resumed_from=resumed,
+            seconds=round(seconds, 3),
             first_loss=losses[0] if losses else None,
             last_loss=losses[-1] if losses else None,
             proofs=tuple(proofs),
@@ -125,20 +131,14 @@ def _save_adapter(model: Any, student: Path, base: str, out: Path, opened: str) 
     merged(base).save_pretrained(student / "base")
 
 
-def _prove_student(
-    base: str, student: Path, tok: Any, config: TrainConfig, sample: Callable[[Any], list[list[int]]]
-) -> list[Proof]:
-    from .merge import merged
-
-    weights = find_weights(base)
-    whole = merged(base) if weights.adapter is not None else load_model(weights.base, default_device())
-    evidence = StudentEvidence(
-        base=whole, folder=student, prompts=sample(tok), stops=stop_ids(tok), pad=tok.pad_token_id
-    )
-    proofs = run_proofs("student", evidence)
-    if config.method != "full":
-        proofs += run_proofs("adapter", evidence)
-    return proofs
+def _prove_student(evidence: StudentEvidence, config: TrainConfig) -> list[Proof]:
+    try:
+        proofs = run_proofs("student", evidence)
+        if config.method != "full":
+            proofs += run_proofs("adapter", evidence)  # the last ones: they merge in place
+        return proofs
+    finally:
+        evidence.close()
 
 
 def _counts(dataset: Any) -> tuple[int, int]:

@@ -14,10 +14,12 @@ from agents.context import Seat
 from agents.prompts import prompt
 from agents.reason import ask
 from agents.seats import split_spec
-from agents.task import Task
+from agents.task import Form, Task
 from graphs.contents import recall, remember
 
 from .boards import differences
+from .doctor.base import base_findings
+from .doctor.need import longest_chunk
 from .lock import alone
 from .pipeline import Run
 from .stages import HASHES, looked_at
@@ -29,11 +31,14 @@ REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
 
-def plan(run: Run, pilot_tasks: int | None = None) -> str:
+def plan(run: Run, pilot_tasks: int | None = None) -> tuple[str, int]:
     """The plan as text: each stage with its state, then calls and tokens of the stages that would play.
 
     Args:
         pilot_tasks: play so many training tasks for real and forecast the collection from them; None = spend nothing.
+
+    Returns:
+        The plan, and the exit status: 2 where the student's base cannot be trained, so that nothing is played.
     """
     recall(run.folder / HASHES)
     found = looked_at(run)
@@ -45,14 +50,19 @@ def plan(run: Run, pilot_tasks: int | None = None) -> str:
         what = why or ("nothing to do" if state == "fresh" else stage.does)
         lines.append(f"  {stage.name:<12} {state:<8} {what}")
     lines += [f"  note: {note}" for note in differences(run.folder)]
-    lines.append("")
+    looked = base_findings(run.config, longest_chunk(run.folder / "library"))
+    wrong = [each for each in looked if each.severity != "fine"]
+    lines += ["", *(f"  {each.severity:<12} {each.name}: {each.seen} -> {each.step}" for each in wrong)]
+    lines += [""] if wrong else []
+    if any(each.severity == "broken" for each in wrong):
+        return "\n".join([*lines, "  the student's base cannot be trained so: nothing would be collected"]), 2
     if pilot_tasks is not None:
         from .pilot import pilot
 
         with alone(run.folder):
-            return "\n".join([*lines, pilot(run, pilot_tasks)])
+            return "\n".join([*lines, pilot(run, pilot_tasks)]), 0
     lines += played(run, found["collect"].state != "fresh", found["evaluate"].state != "fresh")
-    return "\n".join(lines)
+    return "\n".join(lines), 0
 
 
 def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
@@ -78,7 +88,12 @@ def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
         for arm in config.arms():
             own = arm.team not in config.teams
             seat = Seat(model=f"hf:{trained[arm.team]}") if own else config.teams[arm.team].reason
-            lines.append(row(f"evaluate {arm.name}", estimate(tasks, (arm.mode,)), len(tasks), seat))
+            for form in config.evaluate.forms:
+                asked = [task for task in tasks if form == "free" or task.options]
+                primary = form == config.evaluate.forms[0]
+                if asked and (primary or form == "free" or arm.in_choice(seat.model) == "graph"):
+                    name = f"evaluate {arm.name}" if primary else f"  {form}: {arm.name}"
+                    lines.append(row(name, estimate(asked, (arm.mode,), form), len(asked), seat))
     if len(lines) == 1:
         return ["  nothing would be played"]
     budget = ", ".join(f"{name} {value:g}" for name, value in config.budget if value is not None)
@@ -112,13 +127,13 @@ class Estimate(NamedTuple):
     """Generated tokens."""
 
 
-def estimate(tasks: Sequence[Task], modes: Sequence[str]) -> Estimate:
+def estimate(tasks: Sequence[Task], modes: Sequence[str], form: Form = "free") -> Estimate:
     """One call a hop and one to answer; closed book one call; 4 characters a token."""
     episodes = calls = prompts = replies = 0
     for task in tasks:
         for mode in modes:
             turns = 1 if mode == "cot" else max(1, len(task.hops)) + 1
-            opening = len(prompt(mode)) + len(ask(task.question, task.options)) + 200
+            opening = len(prompt(mode)) + len(ask(task.question, task.shown(form))) + 200
             episodes += 1
             calls += turns
             prompts += sum(opening + n * (OBSERVATION_CHARS + REPLY_CHARS) for n in range(turns)) // 4

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agents.errors import StageError
+from agents.templates import template_text
 from graphs.trajectory import digest
 
 from . import parts
@@ -25,6 +25,7 @@ PLAY = (
     "agents/library/*.py",
     "agents/prompts/*",
     "agents/seats/*.py",
+    "agents/templates/*.py",
     "agents/tools/*.py",
     "agents/transport/*.py",
     "graphs/*.py",
@@ -46,9 +47,11 @@ EXAM = (
     "distill/guessable.py",
     "distill/levels.py",
     "distill/live.py",
+    "distill/names.py",
     "distill/probe.py",
     "distill/scenarios.py",
     "distill/split.py",
+    "distill/statements.py",
     "distill/wording.py",
 )
 """What builds and audits an exam."""
@@ -59,6 +62,8 @@ TRAINING = (
     "agents/seats/engine.py",
     "agents/seats/hf.py",
     "agents/seats/weights.py",
+    "agents/templates/*.py",
+    "agents/transport/*.py",
     "finetune/*.py",
 )
 COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
@@ -139,10 +144,10 @@ def template(section: Literal["cpt", "sft"]) -> Callable[[Run], Parts]:
     """A training's own chat template, and the base's path where what is made names it: an adapter does."""
 
     def found(run: Run) -> Parts:
-        config = getattr(run.config, section)
+        config = getattr(run.config, section).templated(run.config.student.chat_template)
         own: Parts = {}
         if config.chat_template is not None:
-            own[f"template.{section}"] = parts.content(Path(config.chat_template))
+            own[f"template.{section}"] = digest(template_text(config.chat_template))
         if config.method != "full":
             own["config.student.base"] = digest(run.config.student.base)
         return own
@@ -202,7 +207,9 @@ STAGES: dict[str, Stage] = {
                 "distill/keep.py",
                 "distill/leaks.py",
                 "distill/ledger.py",
+                "distill/names.py",
                 "distill/split.py",
+                "distill/statements.py",
                 "retort/pipeline.py:dataset",
             ),
             ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json")
@@ -223,7 +230,7 @@ STAGES: dict[str, Stage] = {
             "sft",
             "episodes -> student",
             ("dataset", "cpt"),
-            ("sft", "seed", "!sft.chat_template", "!sft.save_every"),
+            ("sft", "seed", "student.transport", "!sft.chat_template", "!sft.save_every"),
             ("data/sft.jsonl",),
             (*TRAINING, "!finetune/pretrain.py", "retort/pipeline.py:sft"),
             ("students/sft",),
@@ -235,8 +242,8 @@ STAGES: dict[str, Stage] = {
             ("exam", "cpt", "sft"),
             ("evaluate.tasks", "board"),
             ("exam.jsonl", "library/chunks.jsonl"),
-            (*PLAY, *RUNNER, "evals/replay.py", "evals/scores.py")
-            + ("retort/pipeline.py:contexts", "retort/pipeline.py:evaluate"),
+            (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/replay.py", "evals/scores.py")
+            + ("retort/evaluation.py",),
             ("scores", "board.json"),
             (players, tools),
         ),
@@ -259,8 +266,7 @@ STAGES: dict[str, Stage] = {
                 "evals/**/*",
                 "graphs/trajectory.py",
                 "retort/boards.py",
-                "retort/pipeline.py:leaderboard",
-                "retort/pipeline.py:player",
+                "retort/evaluation.py",
             ),
             ("leaderboard.json", "leaderboard.csv", "leaderboard.md", NOTES, "report.html"),
             (players,),

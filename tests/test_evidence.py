@@ -24,9 +24,9 @@ def kettle_facts(tmp_path_factory: pytest.TempPathFactory) -> list[Fact]:
 
 def test_facts_that_stand_nowhere_are_dropped_by_reason(kettle_facts: list[Fact]) -> None:
     library = little.library()
-    known, dropped, lost = find_evidence([*kettle_facts, fact("ghost", "1")], library)
+    known, dropped, lost, _ = find_evidence([*kettle_facts, fact("ghost", "1")], library)
     assert (len(known), dropped["entity in no document"], lost) == (216, 1, "ghost")
-    known, dropped, lost = find_evidence([fact("heater_limit", "99999"), fact("heater_limit", "3")], library)
+    known, dropped, lost, _ = find_evidence([fact("heater_limit", "99999"), fact("heater_limit", "3")], library)
     assert [item.hop.quote for item in known] == ["Default: 3"]
     assert (dropped["value on no line"], lost) == (1, None)
 
@@ -37,7 +37,7 @@ def test_lists_match_in_any_order_and_notation(tmp_path: Path) -> None:
     library = Library.build(read_corpus(tmp_path))
     row = Fact(entity="opt", attribute="context", value="a, b, if in c", source="corpus/p.md", section="`opt`")
     number = Fact(entity="opt", attribute="default", value="7", source="p.md")
-    known, _, _ = find_evidence([row, number], library)
+    known, _, _, _ = find_evidence([row, number], library)
     assert [item.hop.quote for item in known] == ["Context: `b`, `a`, `if in c`", "Default: `opt 7`"]
 
 
@@ -45,7 +45,7 @@ def test_a_long_line_is_quoted_by_its_sentence(tmp_path: Path) -> None:
     line = "Words that lead nowhere " * 12 + "end here. The default is 42 for everyone. More words follow."
     (tmp_path / "p.md").write_text(f"# opt\n\n{line}\n", encoding="utf-8")
     library = Library.build(read_corpus(tmp_path))
-    known, _, _ = find_evidence([Fact(entity="opt", attribute="default", value="42", source="p.md")], library)
+    known, _, _, _ = find_evidence([Fact(entity="opt", attribute="default", value="42", source="p.md")], library)
     assert known[0].hop.quote == "The default is 42 for everyone."
 
 

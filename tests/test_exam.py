@@ -21,7 +21,7 @@ from agents.library.corpus import read_corpus
 from agents.library.facts import Fact, read_facts
 from agents.library.index import Library
 from distill.exam import Exam, ExamConfig, aliases, build_exam, cell_of, unseen_first
-from distill.split import Names
+from distill.names import Names
 
 CONFIG = ExamConfig(train=60, dev=8, test=40, held_out=0.35)
 FREE = CONFIG.model_copy(update={"choice": False})

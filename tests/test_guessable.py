@@ -11,7 +11,7 @@ import pytest
 from exam_parts import draft
 
 from distill.drafts import Draft
-from distill.guessable import _similarities, folds, guessed, hard
+from distill.guessable import among, folds, guessed, hard, neighbours
 
 CELLS = ("test", "dev", "train0", "train1", "train2", "train3")
 ALLOWED = 0.08
@@ -28,7 +28,10 @@ def many(golds: Sequence[str], names: Sequence[str] | None = None, seed: int = 0
 
 def rates(drafts: Sequence[Draft]) -> dict[str, float]:
     """Rule -> share of the drafts that it gets right."""
-    return {rule: float(hits.mean()) for rule, hits in guessed(drafts, _similarities(drafts)).items()}
+    return {
+        rule: float(hits.mean())
+        for rule, hits in guessed(drafts, among(neighbours(drafts), np.arange(len(drafts)))).items()
+    }
 
 
 def kept(drafts: Sequence[Draft], allowed: float = ALLOWED) -> list[Draft]:
@@ -119,16 +122,16 @@ def test_of_few_drafts_nothing_can_be_said(count: int) -> None:
 def test_rules_see_the_other_cells_alone() -> None:
     """A value that is frequent in one cell is no guess there; one cell alone is guessed from nothing."""
     drafts = [draft(n, "off", cell="test") for n in range(5)] + [draft(9 + n, str(n), cell="dev") for n in range(5)]
-    hits = guessed(drafts, _similarities(drafts))
+    hits = guessed(drafts, among(neighbours(drafts), np.arange(len(drafts))))
     assert not hits["majority"].any()
     assert not hits["nearest"].any()
     alone = [draft(n, "off", cell="test") for n in range(5)]
-    assert not any(found.any() for found in guessed(alone, _similarities(alone)).values())
+    assert not any(found.any() for found in guessed(alone, among(neighbours(alone), np.arange(len(alone)))).values())
 
 
 def test_ties_share_the_chance() -> None:
     drafts = [draft(0, "a", cell="test"), *(draft(1 + n, gold, cell="dev") for n, gold in enumerate("aabb"))]
-    assert guessed(drafts, _similarities(drafts))["majority"][0] == 0.5
+    assert guessed(drafts, among(neighbours(drafts), np.arange(len(drafts))))["majority"][0] == 0.5
 
 
 def test_cells_are_numbered_as_they_come() -> None:

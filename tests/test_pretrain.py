@@ -22,7 +22,7 @@ def test_cpt_learns_the_text_and_hands_on_a_base_for_sft(tmp_path: Path) -> None
     assert result.last_loss is not None
     assert result.last_loss < result.first_loss - 1
     assert result.trained_tokens == result.tokens == dict(result.proofs[0].numbers)["tokens"]
-    assert [each.name for each in result.proofs] == ["packing", "changed", "served"]
+    assert [each.name for each in result.proofs] == ["packing", "saved", "changed", "served"]
     assert {path.name for path in (tmp_path / "students").iterdir()} == {"cpt"}
     after = sft(
         str(tmp_path / "students/cpt"), sft_file(tmp_path), tmp_path / "students/sft", SftConfig(max_steps=2), seed=0
@@ -35,7 +35,7 @@ def test_an_adapter_from_cpt_is_merged_under_the_sft_adapter(tmp_path: Path) -> 
     base, data = tiny_model(tmp_path / "base", hidden=32, layers=1), cpt_file(tmp_path)
     config = CptConfig(method="lora", r=4, alpha=8, max_length=64, max_steps=3, lr=1e-2)
     first = pretrain(str(base), data, tmp_path / "students/cpt", config, seed=0)
-    assert [each.name for each in first.proofs] == ["packing", "changed", "served", "merge"]
+    assert [each.name for each in first.proofs] == ["packing", "saved", "changed", "served", "merge"]
     second = sft(str(first.out), sft_file(tmp_path), tmp_path / "students/sft", SftConfig(max_steps=2), seed=0)
     named = json.loads((second.out / "adapter_config.json").read_text())["base_model_name_or_path"]
     assert named == "base"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,17 @@ from finetune.proofs_rows import (
     prove_packing,
     prove_template,
 )
-from finetune.proofs_student import StudentEvidence, open_student, prove_merge, prove_served
+from finetune.proofs_student import (
+    StudentEvidence,
+    agree,
+    greedy,
+    is_greedy,
+    prove_changed,
+    prove_merge,
+    prove_saved,
+    prove_served,
+    read,
+)
 from finetune.rows import Row, read_episodes
 from finetune.sft import SftConfig, sft
 
@@ -202,19 +213,104 @@ def test_a_student_whose_files_are_not_what_was_proven_is_caught(home: Path, tmp
 
     out = tmp_path / "student"
     result = sft(str(home / "base"), home / "sft.jsonl", out, QUICK, seed=0)
-    assert {each.name for each in result.proofs} == {"length", "template", "mask", "changed", "served", "merge"}
+    assert {each.name for each in result.proofs} == {
+        "length",
+        "template",
+        "mask",
+        "saved",
+        "changed",
+        "served",
+        "merge",
+    }
     tok = load_tokenizer(out)
-    prompt = render(tok, [{"role": "user", "content": "What is Rome?"}], None, True)
-    evidence = StudentEvidence(None, out, [prompt], stop_ids(tok), tok.pad_token_id)
-    assert prove_merge(evidence).passed
-    assert prove_served(evidence).passed
-    assert evidence.student is not None  # opened before the file changes under it
+    prompts = [render(tok, [{"role": "user", "content": "What is Rome?"}], None, True)]
+    trained = read(opened_student(out), prompts)
+    with closing(StudentEvidence(out, prompts, stop_ids(tok), tok.pad_token_id, trained)) as evidence:
+        for each in (prove_saved, prove_changed, prove_served, prove_merge):
+            assert each(evidence).passed
     weights = load_file(out / "adapter_model.safetensors")
     torch.manual_seed(0)
     save_file({name: torch.randn_like(value) for name, value in weights.items()}, out / "adapter_model.safetensors")
-    assert not prove_merge(evidence).passed
-    assert not prove_served(evidence).passed
-    assert open_student(out) is not evidence.student
+    with closing(StudentEvidence(out, prompts, stop_ids(tok), tok.pad_token_id, trained)) as evidence:
+        assert "differs from the trained model" in prove_saved(evidence).detail
+        assert not prove_saved(evidence).passed
+
+
+def opened_student(folder: Path) -> Any:
+    """A student's module as a user opens it."""
+    from agents.seats.engine import default_device, load_model, put_on
+    from agents.seats.weights import find_weights
+
+    weights = find_weights(str(folder))
+    model = load_model(weights.base, default_device())
+    return put_on(model, weights.adapter) if weights.adapter is not None else model
+
+
+@pytest.fixture(scope="module")
+def adapter(home: Path) -> Path:
+    sft(str(home / "base"), home / "sft.jsonl", home / "students" / "adapter", QUICK, seed=0)
+    return home / "students" / "adapter"
+
+
+def evidence_of(folder: Path) -> StudentEvidence:
+    tok = load_tokenizer(folder)
+    asked = ("What is Rome?", "Where is Paris? " * 9)
+    prompts = [render(tok, [{"role": "user", "content": each}], None, True) for each in asked]
+    return StudentEvidence(folder, prompts, stop_ids(tok), tok.pad_token_id)
+
+
+def shaken(model: Any, part: str) -> None:
+    """Change the weights of a model's layers whose name holds `part`."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if part in name:
+                weight.add_(torch.randn_like(weight))
+
+
+def test_a_seat_that_writes_what_its_model_does_not_is_caught(adapter: Path) -> None:
+    with closing(evidence_of(adapter)) as evidence:
+        evidence.texts[0][3] += 1
+        found = prove_served(evidence)
+        assert not found.passed
+        assert found.numbers == {"texts": 2, "same": 1}
+
+
+def test_a_text_that_breaks_off_is_not_greedy(adapter: Path) -> None:
+    with closing(evidence_of(adapter)) as evidence:
+        evidence.texts[1].pop()
+        assert not prove_served(evidence).passed
+
+
+def test_a_student_whose_weights_change_between_seat_and_model_is_caught(adapter: Path) -> None:
+    with closing(evidence_of(adapter)) as evidence:
+        assert evidence.texts
+        shaken(evidence.student, "lora_B")
+        assert not prove_served(evidence).passed
+
+
+def test_a_merge_that_is_another_model_is_caught(adapter: Path) -> None:
+    with closing(evidence_of(adapter)) as evidence:
+        assert evidence.logits
+        shaken(evidence.student, "lora_B")
+        found = prove_merge(evidence)
+        assert not found.passed
+        assert float(found.numbers["max_logit_difference"]) > 1e-3
+
+
+def test_one_pass_over_prompt_and_text_tells_greedy_text(adapter: Path) -> None:
+    with closing(evidence_of(adapter)) as evidence:
+        for logits, prompt, text in zip(evidence.logits, evidence.prompts, evidence.texts, strict=True):
+            assert is_greedy(logits, prompt, text, evidence.stops)
+            assert greedy(evidence.student, prompt, evidence.stops, evidence.pad) == text
+            assert not is_greedy(logits, prompt, [text[0] + 1, *text[1:]], evidence.stops)
+
+
+def test_sixteen_bits_are_compared_where_the_choice_is_clear() -> None:
+    clear, tie = torch.tensor([[5.0, 0.0]]), torch.tensor([[1.0, 0.9]])
+    assert agree([clear], [clear - 1], 0.25)
+    assert not agree([clear], [clear.flip(-1)], 0.25)
+    assert agree([tie], [tie.flip(-1)], 0.25)
 
 
 def test_a_failed_proof_is_written_and_raises(tmp_path: Path) -> None:

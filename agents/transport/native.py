@@ -8,8 +8,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from . import hermes
 from .assemble import put_together, was_cut
-from .calls import ARGUMENTS, Draft, called_with, from_value, offered_name
+from .calls import ARGUMENTS, Draft, Drafts, called_with, from_value, object_calls, offered_name
 from .lenient import DEEPEST, shallow, writable, writable_value
 from .narrated import narrated, suspicious
 from .offer import Offer
@@ -113,13 +114,32 @@ def drafts(reply: AIMessage, offer: Offer) -> tuple[list[Draft], list[str]]:
     for bad in reply.invalid_tool_calls:
         name, raw = bad.get("name") or "", writable(str(bad.get("args") or ""))
         if not name:
-            found.append(Draft(None, None, raw, bad.get("error") or "the call names no tool", bad.get("id")))
+            spoken = unnamed(raw, bad.get("id") or "", offer, cut=was_cut(reply))
+            unread = Draft(None, None, raw, bad.get("error") or "the call names no tool", bad.get("id"))
+            found += spoken.calls if spoken is not None else [unread]
+            mended += spoken.mended if spoken is not None else []
             continue
         read = called_with(name, raw, offer, cut=was_cut(reply))
         found += [call._replace(id=bad.get("id")) for call in read.calls[:1]] + read.calls[1:]
         readable = all(call.args is not None for call in read.calls)
         mended += read.mended or (["call_form"] if readable else [])
     return found, mended
+
+
+def unnamed(raw: str, own: str, offer: Offer, *, cut: bool) -> Drafts | None:
+    """The calls in what a reader in this process could not read, as it was written; None where not all can be read.
+
+    Args:
+        own: the id of the entry, which its calls share, with a number behind it from the second one on.
+    """
+    if any(tag in raw for tag in ("<tool_call>", "<function=")):
+        parsed = hermes.parse(raw, offer, cut=cut)
+        read = Drafts(parsed.calls, parsed.mended)
+    else:
+        read = object_calls(raw, offer, cut=cut)
+    whole = bool(read.calls) and all(call.args is not None and call.name in offer.parameters for call in read.calls)
+    calls = [call._replace(id=f"{own}-{at}" if at else own) for at, call in enumerate(read.calls)]
+    return Drafts(calls, read.mended) if whole else None
 
 
 def _encoded(text: str) -> Any:

@@ -73,8 +73,9 @@ def wanted(config: RunConfig) -> dict[str, str]:
                 found.setdefault("train", f"{name}.{role}")
     if config.student.stages:
         found.setdefault("train", "student.stages")
-        if config.sft.method == "qlora" and "sft" in config.student.stages:
-            found["qlora"] = 'sft.method = "qlora"'
+        for stage, settings in (("cpt", config.cpt), ("sft", config.sft)):
+            if settings.method == "qlora" and stage in config.student.stages:
+                found["qlora"] = f'{stage}.method = "qlora"'
     if config.board.mcp:
         found["mcp"] = "board.mcp"
     return found

@@ -46,13 +46,14 @@ def longest_chunk(library: Path) -> int:
     return longest or CHUNK_CHARS
 
 
-def need(board: Board, max_tokens: int, chunk: int) -> Need:
+def need(board: Board, max_tokens: int, chunk: int, chars: float = CHARS) -> Need:
     """What the last call of an episode can need.
 
     Args:
         board: the rules, with their limits.
         max_tokens: of one reply of the seat.
         chunk: characters of the longest chunk.
+        chars: characters a token of the model's vocabulary.
     """
     from agents.search import LINE_CHARS
     from agents.tools.library_tools import OPEN_CHARS
@@ -64,11 +65,11 @@ def need(board: Board, max_tokens: int, chunk: int) -> Need:
     if {"open", "find"} & set(board.tools):
         worst_seen, lookups = max(worst_seen, OPEN_CHARS), board.limits.steps  # these are not counted as searches
     likely_seen = min(worst_seen, LIKELY_OBSERVATION_CHARS if lexical else board.top_k * (TITLE_CHARS + chunk // 2))
-    first = (len(prompt("react")) + QUESTION_CHARS + SCHEMA_CHARS * max(1, len(board.tools))) // CHARS
+    first = (len(prompt("react")) + QUESTION_CHARS + SCHEMA_CHARS * max(1, len(board.tools))) / chars
     how = f"{board.limits.steps} turns of {max_tokens} tokens, {lookups} observations of {worst_seen:,} characters"
     return Need(
-        worst=_longest_call(board, lookups, first, max_tokens, max_tokens, worst_seen // CHARS),
-        likely=_longest_call(board, lookups, first, max(1, max_tokens // 2), max_tokens, likely_seen // CHARS),
+        worst=_longest_call(board, lookups, int(first), max_tokens, max_tokens, int(worst_seen / chars)),
+        likely=_longest_call(board, lookups, int(first), max(1, max_tokens // 2), max_tokens, int(likely_seen / chars)),
         how=how,
     )
 

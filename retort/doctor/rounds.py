@@ -94,6 +94,8 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
     chunk = await asyncio.to_thread(longest_chunk, run.folder / "library")
     question = await asyncio.to_thread(own_question, run)
     jobs = [_machine(run, left)]
+    if run.config.student.stages:
+        jobs.append(_base(run, chunk))
     for patient in found:
         provider, _, url = split_spec(patient.seat.model)
         needed = need(run.config.board, patient.seat.max_tokens, chunk)
@@ -157,6 +159,16 @@ def own_question(run: Run) -> str:
     except (StageError, IndexError, ValueError):  # a row that is no task is another stage's affair
         return QUESTION
     return ask(task.question, task.options)
+
+
+async def _base(run: Run, chunk: int) -> Section:
+    from .base import base_findings
+
+    title = f"student.base: {run.config.student.base}"
+    try:
+        return Section(title, tuple(await asyncio.to_thread(base_findings, run.config, chunk)))
+    except Exception as error:  # a model folder can hold anything
+        return Section(title, (unforeseen(error),))
 
 
 async def _machine(run: Run, left: list[Finding]) -> Section:
