@@ -273,4 +273,6 @@ def write_leaderboard(run: Path, board: Leaderboard) -> None:
         by_name = chances(tasks, train, form)
         for at, task in enumerate(tasks):
             rows.append({"task_id": task.id, "form": form, "chances": {each: by_name[each][at] for each in by_name}})
-    write_jsonl(scores_folder(run, board.split) / "baselines.jsonl", rows)
+    # Not among the scores: those are what a leaderboard is made of.
+    folder = run if board.split == "test" else scores_folder(run, board.split)
+    write_jsonl(folder / "baselines.jsonl", rows)

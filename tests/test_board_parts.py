@@ -12,9 +12,9 @@ from pathlib import Path
 import little
 import pytest
 
-from agents.context import Board, Context, Limits, ToolFaults
+from agents.context import Board, Context, Limits, McpServer, ToolFaults
 from graphs import board
-from graphs.board import board_hash, board_parts
+from graphs.board import board_hash, board_parts, module_file, own_tools, tool_files
 
 ROOT = Path(str(board.__file__)).parents[1]
 PROGRAM = """
@@ -127,3 +127,38 @@ def test_the_boards_hash_is_another_where_any_part_is(kettle: Path, plain: dict[
     assert len(set(hashes)) == 4
     assert hashes[0] == board_hash(little.context(kettle)) == board_hash(little.context(kettle, mode="cot"))
     assert set(plain) == {"graph", "prompts", "tools", "rules", "library"}
+
+
+def test_the_file_of_a_module_is_found_by_path_and_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    assert module_file(str(path)) is None
+    path.write_text("")
+    assert module_file(str(path)) == path
+    assert module_file(str(tmp_path)) is None and module_file(f"{tmp_path}.py") is None
+    assert module_file("json.decoder") == Path(json.decoder.__file__)
+    for absent in ("no_such_module", "json.no_such", "no_such.deep", "sys", ".relative"):
+        assert module_file(absent) is None, absent
+
+
+def test_tools_of_ones_own_and_scripts_of_servers_count_by_their_files(tmp_path: Path) -> None:
+    own, script, data = tmp_path / "own.py", tmp_path / "serve.mjs", tmp_path / "data.json"
+    for path in (own, script, data):
+        path.write_text("one")
+    servers = {
+        "probe": McpServer(command="node", args=("--quiet", str(script), str(data), str(tmp_path / "gone.py"))),
+        "direct": McpServer(command=str(own)),
+        "remote": McpServer(url="http://127.0.0.1:9/x.py"),
+    }
+    tools = ("search", f"{own}:double", "json.decoder:JSONDecoder", "no_such_module:f")
+    rules = Board(tools=tools, mcp=servers)
+    assert tool_files(rules) == {
+        "own.py": own,
+        "json.decoder": Path(json.decoder.__file__),
+        "probe/serve.mjs": script,
+        "direct/own.py": own,
+    }
+    before = own_tools(rules)
+    assert before == own_tools(rules) and len(before) == 4
+    script.write_text("two")
+    assert sum(one != two for one, two in zip(before, own_tools(rules), strict=True)) == 1
+    assert own_tools(Board()) == []

@@ -174,7 +174,7 @@ def test_where_every_answer_is_the_same_there_is_nothing_to_ask(manual: Kettle) 
     found, library = manual
     kinds = [fact for fact in found if fact.attribute == "kind"]
     shown = edited(kinds, lambda fact: {"value": "flag", "quote": f"Kind: {fact.value}"})
-    with pytest.raises(ExamError, match=r"only \d+ test questions of 72 usable facts"):
+    with pytest.raises(ExamError, match=r"only \d+ test questions of \d+ usable facts"):
         build_exam(shown, library, FREE.model_copy(update={"least_test": 20}))
 
 

@@ -64,7 +64,9 @@ def test_both_forms_stand_in_the_table_and_in_the_file(run: Path) -> None:
     write_leaderboard(run, board)
     told = json.loads((run / "leaderboard.json").read_text())
     assert set(told["also"]["choice"]["levels"]) == set(told["rows"][2]["also"]["choice"]["levels"])
-    assert {"random", "longest option", "majority"} <= {row["name"] for row in told["also"]["choice"]["baselines"]}
+    assert {"random", "longest option", "frequent value"} <= {
+        row["name"] for row in told["also"]["choice"]["baselines"]
+    }
 
 
 def test_the_first_form_is_the_primary_one(run: Path) -> None:
@@ -171,7 +173,7 @@ def test_every_baseline_is_compared_and_the_best_of_all_is_shown(run: Path, orac
     assert board.best_by_level["professional"].name != "engineers alone"
     student = board.row("student")
     family = list(student.against)
-    assert {c.other for c in family} == {"base", "teacher", "engineers alone", "majority"} | {
+    assert {c.other for c in family} == {"base", "teacher", "engineers alone", "frequent value"} | {
         name for name, one in BASELINES.items() if "free" in one.forms
     }
     best = family[-1]

@@ -189,7 +189,7 @@ def test_a_pilot_counts_what_was_sent(
         seat = f'{{ model = "openai:m@{server.url}", price = {{ prompt = 1.0, completion = 10.0 }}, max_tokens = 100 }}'
         little.write_microdomain(tmp_path)
         text = f'name = "k"\n[corpus]\nmanuals = "manual"\nfacts = "facts.jsonl"\n[teams.teacher]\nreason = {seat}\n'
-        path.write_text(text + "[exam]\ntrain = 60\ntest = 20\n")
+        path.write_text(text + "[exam]\ntrain = 60\ntest = 20\n[collect]\nchoice = 0\n")
         for stage in ("index", "exam"):
             assert main([stage, str(path)]) == 0
         assert main(["plan", str(path), "--pilot", "10"]) == 0

@@ -20,6 +20,7 @@ import tomllib
 from pathlib import Path
 
 import libcst as cst
+import libcst.matchers as m
 from mutmut.stats import status_by_exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,8 @@ WORK = ROOT / ".mutants"
 LINKED = ("agents", "benchmarks", "distill", "evals", "examples", "finetune", "graphs", "retort", "tests")
 NOTICED = {"killed", "timeout", "segfault"}
 """What mutmut calls a mutant that a test failed on, that never ended, or that ended the process."""
+CACHES = {"cache", "lru_cache"}
+"""Decorators whose results of the first run, without a mutant, every later one would see: all are forks of it."""
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|PRAGMA)\b|excluded\.")
 SETTINGS = """
 
@@ -55,16 +58,19 @@ class Undecorated(cst.CSTTransformer):
     def leave_FunctionDef(
         self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
     ) -> cst.FunctionDef | cst.FlattenSentinel[cst.BaseStatement]:
-        """Take the decorators off, unless mutmut can handle them."""
+        """Take the decorators off, unless mutmut can handle them; a cache stays off, since it would be full already."""
         self.depth -= 1
         decorators = [each.decorator for each in updated_node.decorators]
         known = [isinstance(each, cst.Name) and each.value in ("staticmethod", "classmethod") for each in decorators]
         if self.depth or not decorators or any(known):
             return updated_node
+        decorators = [each for each in decorators if not CACHES & {part.value for part in m.findall(each, m.Name())}]
         name = cst.Name(updated_node.name.value)
         value: cst.BaseExpression = name
         for decorator in reversed(decorators):
             value = cst.Call(func=decorator, args=[cst.Arg(value)])
+        if not decorators:
+            return updated_node.with_changes(decorators=[])
         assignment = cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(name)], value)])
         return cst.FlattenSentinel([updated_node.with_changes(decorators=[]), assignment])
 
