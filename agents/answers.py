@@ -34,7 +34,8 @@ UNITS = {
 """Unit as short manuals write it -> its other spellings. `m` is minutes or megabytes: one setting has one of them."""
 _CANONICAL_UNIT = {other: unit for unit, others in UNITS.items() for other in (unit, *others)}
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:[ ,]+(?:and |or )?[^\W\d_]{2,})*")
-_JOINT = re.compile(r"\s*(?:[,;/]\s*(?:and\s+)?|\s+and\s+)")
+_JOINTS = (re.compile(r"\s*(?:[,;]\s*(?:and\s+)?|\s+and\s+)"), re.compile(r"\s*(?:[,;/]\s*(?:and\s+)?|\s+and\s+)"))
+"""What may stand between the parts of an answer to two questions: a slash, too, but it may also be in a path."""
 _LETTER = re.compile(r"^\(?([A-Z])\)?[.):]?$")
 _LETTERED = re.compile(r"^\(?([A-Z])[.):]\s+(.+)$")
 _PAIRS = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’"}
@@ -171,11 +172,13 @@ def same_answer(
         return False
     if options:
         return match_option(answer, options) == gold
+    if parts:  # `canonical` puts words in order, and `off and on` is not `on and off` here
+        wanted = [canonical(part) for part in parts]
+        plain = fold(answer.replace("`", ""))
+        given = [[canonical(part) for part in joint.split(plain)] for joint in _JOINTS]
+        return wanted in given or normalise(answer) in {normalise(right) for right in (gold, *aliases)}
     said = canonical(answer)
-    if any(said == canonical(right) for right in (gold, *aliases)):
-        return True
-    given = [canonical(part) for part in _JOINT.split(fold(answer.replace("`", "")))] if parts else []
-    return bool(parts) and given == [canonical(part) for part in parts]
+    return any(said == canonical(right) for right in (gold, *aliases))
 
 
 def holds(text: str, value: str) -> bool:

@@ -147,6 +147,27 @@ def test_parts_may_be_joined_otherwise_but_not_exchanged() -> None:
     assert not same_answer("7.1 and 60s and 8", gold, parts=parts)
 
 
+@pytest.mark.parametrize(
+    ("answer", "parts", "right"),
+    [
+        ("on and off", ("on", "off"), True),
+        ("off and on", ("on", "off"), False),
+        ("off, on", ("on", "off"), False),
+        ("On, off", ("on", "off"), True),
+        ("on; and off.", ("on", "off"), True),
+        ("http / server", ("http", "server"), True),
+        ("server and http", ("http", "server"), False),
+        ("on and on", ("on", "on"), True),
+        ("on", ("on", "on"), False),
+        ("/etc/x and 60 seconds", ("/etc/x", "60s"), True),
+        ("/etc/x, 60s", ("/etc/x", "60s"), True),
+        ("60s and /etc/x", ("/etc/x", "60s"), False),
+    ],
+)
+def test_two_plain_words_are_not_exchanged_either(answer: str, parts: tuple[str, ...], right: bool) -> None:
+    assert same_answer(answer, " and ".join(parts), parts=parts) is right
+
+
 def test_an_alias_is_as_right_as_the_gold() -> None:
     assert same_answer("file", "<file>", aliases=("file",))
     assert not same_answer("file", "<file>")
