@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help demo test check studio base clean
+.PHONY: help demo test check mutants studio base clean
 
 help:           ## these words
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -14,10 +14,14 @@ demo: .venv/ready           ## bare machine to leaderboard: the Python standard 
 
 test: export OMP_NUM_THREADS = 1
 test: .venv/ready           ## the whole test suite with its coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 check: .venv/ready           ## ruff and mypy --strict
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+mutants: .venv/ready           ## mutation score of each module (goes on where it stopped; ONLY=evals/stats.py for one)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	nice -n 10 $(BIN)/python tests/mutants/score.py $(ONLY)
 
 studio: .venv/ready           ## langgraph dev with the run of `make demo`
 	LANGSMITH_TRACING=false $(BIN)/langgraph dev --no-browser
@@ -25,8 +29,8 @@ studio: .venv/ready           ## langgraph dev with the run of `make demo`
 base: .venv/ready           ## make the tiny base model again from nothing (about 40 minutes)
 	$(BIN)/python -m finetune.tiny.recipe --out .scratch/base-again
 
-clean:           ## remove what runs and tests left
-	rm -rf runs .pytest_cache .mypy_cache .ruff_cache .coverage .langgraph_api
+clean:           ## remove what tests and checks left; runs stay, a ledger may have been paid for
+	rm -rf .mutants .pytest_cache .mypy_cache .ruff_cache .coverage .langgraph_api
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -6,10 +6,12 @@ Plain data through and through, so that LangGraph Studio can show and edit it, a
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from .redaction import authority, looks_like_key, parameters, secret_name
 from .task import Form
 
 Role = Literal["reason", "search", "extract", "judge"]
@@ -34,10 +36,16 @@ class Price(BaseModel):
         return ((prompt - cached) * self.prompt + cached * cheap + completion * self.completion) / 1e6
 
 
+KEY_GOES = 'export MY_KEY=... in the shell and write its name into run.toml, key_env = "MY_KEY"'
+"""What to do with a key, in an error that does not show it."""
+MOST_NAME = 64
+"""Characters of a variable's name above which it is taken for a key."""
+
+
 class Seat(BaseModel):
     """One chat model with its sampling."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model: str
     """`provider:model@url`, e.g. `openai:gpt-5@https://host/v1`, `hf:tiny-base`, `vllm:NAME@http://127.0.0.1:8000/v1`.
@@ -69,11 +77,35 @@ class Seat(BaseModel):
             raise ValueError(f"chat_template is for hf: seats; the server of {self.model!r} renders with its own")
         return self
 
+    @field_validator("model")
+    @classmethod
+    def _no_secret_in_the_url(cls, model: str) -> str:
+        provider, _, rest = model.partition(":")
+        if provider in ("hf", "scripted"):
+            return model
+        for url in rest.partition("@")[2].split(","):
+            if "@" in authority(url.strip()):
+                raise ValueError(
+                    f"the URL of a seat holds a user or a password, which would stand in files; {KEY_GOES}"
+                )
+            for name, value in parameters(url):
+                if secret_name(name) or looks_like_key(value):
+                    shown = "a parameter" if looks_like_key(name) else f"the parameter {name!r}"
+                    raise ValueError(f"the URL of a seat holds a secret in {shown}; {KEY_GOES}")
+        return model
+
+    @field_validator("key_env")
+    @classmethod
+    def _no_key_for_a_name(cls, name: str) -> str:
+        if looks_like_key(name) or len(name) > MOST_NAME or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"this is no name of an environment variable, and maybe a key; {KEY_GOES}")
+        return name
+
 
 class Team(BaseModel):
     """Role -> seat. Only `reason` must be seated; no `search` seat = queries go in as written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str
     reason: Seat
@@ -173,7 +205,7 @@ class Board(BaseModel):
 class Context(BaseModel):
     """Everything that an episode is played with, beside the task."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     team: Team
     library: str

@@ -11,6 +11,7 @@
     ├── ProviderError           an endpoint failed after its retries; its `kind` says how
     ├── BudgetError             the budget is used up; the run goes on when it is raised
     ├── LedgerError             the ledger cannot be read or belongs to another version
+    ├── StorageError            a file cannot be written: disk full, read-only, locked; the same command goes on
     ├── StageError              a stage's input is absent or half written: which stage makes it
     ├── ProofError              a proof failed; the stage that asked for it is blocked
     └── BoardError              two leaderboard rows were not played on the same board
@@ -46,6 +47,10 @@ class SeatError(RetortError):
 
 class LedgerError(RetortError):
     """The ledger cannot be used."""
+
+
+class StorageError(RetortError):
+    """A file cannot be written; the message names the file, the cause and what to do (agents/storage.py)."""
 
 
 class StageError(RetortError):

@@ -17,6 +17,9 @@ from .prompts import prompt
 from .state import Spent
 from .structured import ask_structured, fenced
 
+LATE = "extract:late"
+"""What is mended where the episode's seconds ran out (agents/structured.py)."""
+
 
 def as_list(value: Any) -> Any:
     """Lines given as one text as a list."""

@@ -17,7 +17,8 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from .answers import fold
 from .context import Context
-from .extractor import extracted_lines
+from .errors import ProviderError
+from .extractor import LATE, extracted_lines
 from .library.chunks import Chunk
 from .library.index import words
 from .prompts import prompt
@@ -25,21 +26,31 @@ from .seats import REMOTE, split_spec
 from .seats.desk import call
 from .seats.meter import count
 from .state import Spent
+from .structured import writable
 
 NOTHING = "nothing found"
 LINE_CHARS = 240
 """A longer line is cut to a window of this many characters round its match: signatures run to 500."""
 
 
-async def rewrite(context: Context, query: str) -> tuple[str, list[Spent]]:
+async def rewrite(context: Context, query: str, *, seconds: float | None = None) -> tuple[str, list[Spent]]:
     """The query to retrieve with, and what it cost.
 
     Without a search seat the query goes in as written; an empty rewrite is ignored.
+
+    Args:
+        seconds: what the episode has left; None = only the seat's own `timeout` counts.
+
+    Raises:
+        ProviderError: the endpoint failed; the node's retry policy decides what follows.
+        TimeoutError: `seconds` have passed.
     """
-    if context.team.search is None:
+    seat = context.team.search
+    if seat is None:
         return query, []
-    reply, row = await call(context.team.search, "search", [SystemMessage(prompt("rewrite")), HumanMessage(query)])
-    better = fold(str(reply.content).partition("\n")[0])
+    messages = [SystemMessage(prompt("rewrite")), HumanMessage(query)]
+    reply, row = await call(seat, "search", messages, seconds=seconds)
+    better = fold(writable(str(reply.content)).partition("\n")[0])
     return better or query, [row]
 
 
@@ -51,9 +62,26 @@ def extract(context: Context, query: str, passages: Sequence[Chunk]) -> str:
     return observation(passages, [nearest_lines(query, passage, count) for passage in passages])
 
 
-async def read(context: Context, query: str, passages: Sequence[Chunk]) -> tuple[str, list[Spent]]:
-    """The observation made of `passages` by the extract seat, which reads them side by side, and what it cost."""
-    found = await asyncio.gather(*(copied_lines(context, query, passage) for passage in passages))
+async def read(
+    context: Context, query: str, passages: Sequence[Chunk], *, seconds: float | None = None
+) -> tuple[str, list[Spent]]:
+    """The observation made of `passages` by the extract seat, which reads them side by side, and what it cost.
+
+    Args:
+        seconds: what the episode has left; None = only the seat's own `timeout` counts.
+
+    Raises:
+        TimeoutError: `seconds` have passed at one of them.
+        ProviderError: the endpoint failed at one of them; the node's retry policy decides what follows.
+        OutOfBudget: one of them was not sent.
+    """
+    reading = (copied_lines(context, query, passage, seconds) for passage in passages)
+    # All are waited for: what was sent is billed, and a repeated node finds the replies (agents/seats/attempts.py).
+    ended = await asyncio.gather(*reading, return_exceptions=True)
+    failed = [each for each in ended if isinstance(each, BaseException)]
+    if failed:
+        raise next((each for each in failed if not isinstance(each, ProviderError)), failed[0])
+    found = [each for each in ended if not isinstance(each, BaseException)]
     return observation(passages, [text for text, _ in found]), [row for _, rows in found for row in rows]
 
 
@@ -64,15 +92,19 @@ def observation(passages: Sequence[Chunk], texts: Sequence[str]) -> str:
     return "\n\n".join(parts) or NOTHING
 
 
-async def copied_lines(context: Context, query: str, passage: Chunk) -> tuple[str, list[Spent]]:
+async def copied_lines(
+    context: Context, query: str, passage: Chunk, seconds: float | None = None
+) -> tuple[str, list[Spent]]:
     """What the extract seat copies out of a passage; lines that do not stand in it are thrown away."""
     seat = context.team.extract or context.team.reason
     if split_spec(seat.model)[0] in REMOTE:  # asked for a structured reply; a small student copies plain lines
-        lines, spent, mended = await extracted_lines(seat, query, passage.title, passage.text)
+        lines, spent, mended = await extracted_lines(seat, query, passage.title, passage.text, seconds=seconds)
         count(*mended)
+        if LATE in mended:
+            raise TimeoutError
         return "\n".join(lines), spent
     asked = f"Query: {query}\nPassage: {passage.title}\n{passage.text}"
-    reply, row = await call(seat, "extract", [SystemMessage(prompt("extract")), HumanMessage(asked)])
+    reply, row = await call(seat, "extract", [SystemMessage(prompt("extract")), HumanMessage(asked)], seconds=seconds)
     whole = fold(passage.text)
     lines = [line.strip() for line in str(reply.content).splitlines()]
     return "\n".join(line for line in lines if line and fold(line) in whole), [row]

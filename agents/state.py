@@ -64,6 +64,8 @@ class Lookup(TypedDict, total=False):
     """State of the search agent's subgraph."""
 
     query: str
+    seconds: float | None
+    """What the episode has left for its seats; None = only their own `timeout` counts."""
     rewritten: str
     hits: list[tuple[str, float]]
     """Chunk id and score, best first."""

@@ -62,6 +62,8 @@ class Task(BaseModel):
     """Every entity that the question is about, the first one first."""
     group: str
     """What is never divided between splits: a class with its methods, a directive name over all modules."""
+    groups: tuple[str, ...] = ()
+    """The groups of all entities, `group` first; empty in exams that were built before they were recorded."""
     unseen_module: bool = False
     """Whether the whole module of this task was held out of training."""
     evidence: tuple[str, ...] = ()

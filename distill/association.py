@@ -53,7 +53,7 @@ class Association:
         """How much the words of a question speak for an answer, in nats; its own cell is not counted."""
         known = self._scores.get((draft.question, key))
         if known is None:
-            asked = word_set(draft.question)
+            asked = sorted(word_set(draft.question))  # sums of floats depend on the order, and a set has none
             known = sum(
                 (1.0 if mark.startswith("=") else PART_WEIGHT) * self._nats(draft.cell, word, mark)
                 for mark in marks(key)

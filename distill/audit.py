@@ -7,6 +7,7 @@ through are dealt anew, or withdrawn. The free form has no chance level; its flo
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,10 @@ from .guessable import folds
 from .probe import cross_fitted, hits
 
 MARGIN = 0.05
-"""Share above chance at which an exam is refused."""
+"""Share above chance at which an exam is refused, where that cannot be luck."""
+LUCK = 3.0
+"""Standard deviations of chance that the best of all guessers may be above it: of 240 questions that tell nothing it
+got 32 % in one of eight trials, of 80 it got 36 %."""
 AIM = 0.02
 """Share above chance at which lists of options are no longer dealt anew."""
 AIM_TEST = 0.03
@@ -33,8 +37,8 @@ ROUNDS = 8
 """Times that lists are dealt anew at the most."""
 RENEWED = 0.2
 """Share of the lists that one round deals anew: those that are seen through best."""
-FEWEST = 40
-"""Questions with options below which no statement is made: four in ten would then be within chance."""
+FEWEST = 60
+"""Questions with options below which no statement is made: one in three right would then be within chance."""
 TRAINED = ("probe",)
 """Registered baselines that are trained; the audit trains its own, cross-fitted."""
 
@@ -125,7 +129,17 @@ def audit(tasks: Sequence[Task], cells: Sequence[str], seed: int) -> dict[str, f
     return {name: round(value, 4) for name, value in sorted(found.items(), key=lambda item: -item[1])}
 
 
-def refuse(found: dict[str, float], count: int) -> None:
+def passes(found: Mapping[str, float], count: int) -> bool:
+    """Whether no baseline is further above chance than an exam may be, of `count` questions with options."""
+    return count < FEWEST or max(found.values(), default=0.0) <= 1 / OPTIONS + MARGIN
+
+
+def most(count: int) -> float:
+    """The share above which an exam of `count` questions with options is refused: few ones leave room for luck."""
+    return 1 / OPTIONS + max(MARGIN, LUCK * math.sqrt((1 - 1 / OPTIONS) / OPTIONS / count))
+
+
+def refuse(found: Mapping[str, float], count: int) -> None:
     """Raise ExamError where a baseline is further above chance than an exam may be.
 
     Args:
@@ -134,10 +148,10 @@ def refuse(found: dict[str, float], count: int) -> None:
     if not found or count < FEWEST:
         return
     name, value = next(iter(found.items()))
-    if value > 1 / OPTIONS + MARGIN:
+    if value > most(count):
         raise ExamError(
             f"the choice form can be passed without the manual: the baseline {name!r} gets {value:.1%} of {count} "
-            f"questions where chance is {1 / OPTIONS:.0%} (at most {1 / OPTIONS + MARGIN:.0%} is allowed). Give more "
+            f"questions where chance is {1 / OPTIONS:.0%} (at most {most(count):.1%} is allowed). Give more "
             "facts of the same attribute, drop attributes whose values follow from the name, or set `choice = false` "
             "in [exam]"
         )

@@ -17,10 +17,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
-from agents.errors import BudgetError, ConfigError, ProviderError
+from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
 from agents.seats import close_seats, open_seat, split_spec
 from agents.seats.desk import one_by_one
-from agents.seats.meter import Account, Budget, Meter, OwnPurse
+from agents.seats.meter import Budget, Meter, OwnPurse, RunAccount
+from agents.seats.prices import check_prices
 from agents.task import Task
 from agents.tools.kit import close_kits
 from graphs.episode import Table
@@ -50,9 +51,11 @@ class Collected(BaseModel):
     """Labels of all that is recorded of what was asked for, and of failures (graphs/labels.py)."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Provider failures by kind; these episodes are still to be played."""
+    causes: dict[str, str] = Field(default_factory=dict)
+    """Kind of provider failure -> what the first one of this run said, with what to do."""
     faults: dict[str, int] = Field(default_factory=dict)
     """Calls that failed at an endpoint and were repeated, by class, over all starts."""
-    accounts: dict[str, Account] = Field(default_factory=dict)
+    accounts: dict[str, RunAccount] = Field(default_factory=dict)
     """What calls cost by role, over all starts."""
     lowest_in_flight: float | None = None
     """The fewest calls in flight that an endpoint was allowed; None where none asked for less."""
@@ -61,13 +64,27 @@ class Collected(BaseModel):
 
     @property
     def usd(self) -> float:
-        """By the seats' prices."""
-        return sum(account.usd for account in self.accounts.values())
+        """By the seats' prices, failed calls that may be billed included."""
+        return sum(account.money for account in self.accounts.values())
 
     @property
     def tokens(self) -> int:
-        """Prompt and completion tokens of every role."""
-        return sum(account.prompt + account.completion for account in self.accounts.values())
+        """Prompt and completion tokens of every role, failed calls that may be billed included."""
+        return sum(account.tokens for account in self.accounts.values())
+
+    @property
+    def estimated(self) -> tuple[int, int, float]:
+        """Failed calls that may be billed, their tokens and USD at the most."""
+        every = self.accounts.values()
+        tokens = sum(account.estimated_prompt + account.estimated_completion for account in every)
+        return sum(a.estimated for a in every), tokens, sum(a.estimated_usd for a in every)
+
+    def failed(self) -> list[str]:
+        """Why episodes are still to be played, one line a kind of failure."""
+        return [
+            f"  {kind}, {times} episode{'s' if times > 1 else ''}: {self.causes.get(kind, PROVIDER_KINDS[kind])}"
+            for kind, times in self.failures.items()
+        ]
 
     def said(self) -> str:
         """One line for the person who waits."""
@@ -79,9 +96,25 @@ class Collected(BaseModel):
             parts.append(", ".join(f"{label} {n}" for label, n in sorted(odd.items(), key=lambda x: -x[1])))
         if self.faults:
             parts.append("endpoint faults outlived: " + ", ".join(f"{kind} {n}" for kind, n in self.faults.items()))
+        calls, tokens, usd = self.estimated
+        if calls:
+            money = f" and {usd:.2f} USD" if usd else ""
+            parts.append(f"{calls} failed calls counted as billed, by estimate: {tokens:,} tokens{money} at the most")
         if self.usd:
-            parts.append(f"{self.usd:.2f} USD")
+            parts.append(f"{self.usd:.2f} USD in all")
         return "; ".join(parts)
+
+
+STOPPED: dict[int | str, str] = {
+    402: "the endpoint asks for payment",
+    404: "the endpoint knows no such model or path",
+    "auth": "the endpoint refuses the key",
+    "request": "the endpoint refuses the request",
+    "quota": "the account's quota is used up",
+    "garbage": "what the endpoint answers is no chat completion",
+    "rate": "the endpoint takes no more requests",
+}
+"""Status or kind of the failure that ended a run -> what it is; an endpoint of any other kind is down."""
 
 
 class _Bar:
@@ -146,10 +179,11 @@ async def collect(
     Raises:
         ProviderError: the endpoint is plainly down; what was finished is in the ledger.
         BudgetError: the budget is used up; what was begun goes on in the next run.
-        ConfigError: seats that cannot be shared by processes.
+        ConfigError: seats that cannot be shared by processes, or a budget in USD with seats that have no price.
     """
     order = Order(samples=samples, enough=enough)
     budget = budget or Budget()
+    check_prices(budget, table.context)
     for seat in table.context.team.seats().values():
         if workers > 1 and split_spec(seat.model)[0] != "openai" and not split_spec(seat.model)[2]:
             raise ConfigError(
@@ -173,7 +207,7 @@ async def collect(
                 )
             else:
                 spent = ledger.accounts().values()
-                purse = OwnPurse(sum(a.prompt + a.completion for a in spent), sum(a.usd for a in spent))
+                purse = OwnPurse(sum(a.tokens for a in spent), sum(a.money for a in spent))
                 meter = Meter(budget, purse, before)
                 tally = await share(missing, table, ledger, meter, order, shown, concurrency=concurrency)
         finally:
@@ -190,6 +224,7 @@ async def collect(
         stops=dict(tally.stops),
         labels=dict(Counter(label for key, label in recorded.items() if key in wanted).most_common()),
         failures=dict(tally.failures),
+        causes={kind: said for kind, said in tally.causes.items() if kind in tally.failures},
         faults=ledger.faults(),
         accounts=ledger.accounts(),
         lowest_in_flight=tally.lowest,
@@ -217,10 +252,13 @@ def stopped(done: Collected, tally: Tally, title: str) -> None:
     """Raise what ended a run before its end."""
     left = done.wanted - done.known - done.played - done.spared
     if tally.down is not None:
+        status = f" ({tally.down_status})" if tally.down_status else ""
+        why = STOPPED.get(tally.down_status or tally.down_kind) or STOPPED.get(tally.down_kind)
         raise ProviderError(
             tally.down_kind,
-            f"{title} stopped: the endpoint is down. {done.played} episodes recorded, {left} left: {tally.down}. "
-            "Run the same command again to continue.",
+            f"{title} stopped: {f'{why}{status}' if why else 'the endpoint is down'}. {done.played} episodes recorded, "
+            f"{left} left: {tally.down}. Then run the same command again to continue.",
+            status=tally.down_status,
         )
     if tally.paused is not None:
         raise BudgetError(

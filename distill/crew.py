@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from agents.errors import RetortError
 from agents.seats import close_seats
 from agents.seats.meter import Budget, Meter
+from agents.storage import storage_error
 from agents.task import Task
 from agents.tools import close_kits
 from graphs.episode import Table
@@ -33,6 +34,8 @@ from .share import Order, Tally, share
 T = TypeVar("T")
 LOOK_SECONDS = 0.2
 """How often the runner looks how far its workers are."""
+END_SECONDS = 10.0
+"""What a worker that is told to end has for writing down what it has called; a second is usual."""
 
 
 class SharedSignals:
@@ -87,7 +90,7 @@ async def crew(
         RetortError: what a worker ended with; the others are ended too, and what was finished is in the ledger.
     """
     spent = ledger.accounts().values()
-    signals = SharedSignals(float(sum(a.prompt + a.completion for a in spent)), sum(a.usd for a in spent))
+    signals = SharedSignals(float(sum(a.tokens for a in spent)), sum(a.money for a in spent))
     context = multiprocessing.get_context("spawn")
     begun, lines, started = ledger.seconds(), [], []
     for number in range(workers):
@@ -111,7 +114,10 @@ async def crew(
         for process in started:
             process.terminate()
         for process in started:
-            process.join()
+            process.join(END_SECONDS)
+            if process.is_alive():
+                process.kill()
+                process.join()
         for line in lines:
             line.close()
 
@@ -170,6 +176,11 @@ def work(
             meter = Meter(budget, signals, seconds)
 
             async def whole() -> Tally:
+                ending = asyncio.current_task()
+                assert ending is not None
+                with suppress(NotImplementedError):  # where there are no such signals, a worker ends at once
+                    # What is in flight may be billed: a worker that is told to end writes it down first.
+                    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.cancel)
                 try:
                     return await share(tasks, table, ledger, meter, order, signals, concurrency=concurrency)
                 finally:
@@ -177,10 +188,12 @@ def work(
                     await close_seats()
 
             line.send(run_loop(whole()))
+    except asyncio.CancelledError:
+        return
     except RetortError as error:
         line.send(error)
-    except Exception:
-        line.send(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
+    except Exception as error:
+        line.send(storage_error(error) or RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
 
 
 def run_loop(playing: Coroutine[Any, Any, T]) -> T:

@@ -56,18 +56,37 @@ def cpt_row(chunk: Chunk) -> dict[str, Any]:
     return {"text": f"{chunk.title}\n{chunk.text}".strip(), "chunk": chunk.id}
 
 
-def training_texts(kept: Iterable[Trajectory], chunks: Iterable[Chunk]) -> Iterator[tuple[str, str]]:
-    """(id, text) of everything that a student will be trained on or reads while being trained, one at a time."""
+def training_texts(
+    kept: Iterable[Trajectory], chunks: Iterable[Chunk], config: DatasetConfig
+) -> Iterator[tuple[str, str]]:
+    """(id, text) of everything that a student will be trained on, by the config's rows, one at a time."""
     for t in kept:
-        yield t.key, "\n".join(training_text(message) for message in t.messages)
+        yield t.key, training_text(sft_row(t, reasoning=config.reasoning))
     for chunk in chunks:
         yield chunk.id, cpt_row(chunk)["text"]
 
 
-def training_text(message: Mapping[str, Any]) -> str:
-    """A message's content and its calls' arguments."""
-    calls = [json.dumps(c["function"]["arguments"], ensure_ascii=False) for c in message.get("tool_calls") or ()]
-    return "\n".join([str(message["content"]), *calls])
+def training_text(row: Mapping[str, Any]) -> str:
+    """All that a row of data/sft.jsonl says: each value of its messages and tools on lines of its own.
+
+    Made of the row itself, so that no field can be trained that is not searched. Keys of the form (`role`, `content`)
+    are left out; names of arguments and of a schema's properties are said by somebody, and are in.
+    """
+    return "\n".join([*said(row["messages"]), *said(json.loads(row["tools"]))])
+
+
+def said(value: Any, named: bool = False) -> Iterator[str]:
+    """The values in a JSON value as texts, and its keys where `named`."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if named:
+                yield str(key)
+            yield from said(inner, named or key in ("arguments", "properties"))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for inner in value:
+            yield from said(inner, named)
+    elif value is not None:
+        yield str(value)
 
 
 def write_dataset(

@@ -6,6 +6,7 @@ worked out first, from what the scarcest split has, and a split that cannot fill
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,13 +88,15 @@ class Filled:
     """Questions without options."""
     spare: list[Dealt] = field(default_factory=list)
     """Lists that are not in use, to take the place of bad ones."""
+    limit: float = math.inf
+    """Questions that may have the same gold; spare lists keep to it."""
 
     def count(self) -> int:
         """Questions."""
         return sum(len(one.drafts) for one in self.dealt) + len(self.single)
 
     def replace(self, bad: Sequence[Dealt]) -> int:
-        """Put spare lists in the place of `bad` ones; without a spare the questions stay and lose their options.
+        """Put spare lists in the place of `bad` ones; where none fits, the questions stay and lose their options.
 
         Returns:
             Questions that lost their options.
@@ -101,8 +104,12 @@ class Filled:
         lost = 0
         for one in bad:
             at = self.dealt.index(one)
-            if self.spare:
-                self.dealt[at] = self.spare.pop(0)
+            golds = Counter(draft.key for other in self.dealt if other is not one for draft in other.drafts)
+            golds.update(draft.key for draft in self.single)
+            good = [spare for spare in self.spare if all(golds[draft.key] < self.limit for draft in spare.drafts)]
+            if good:
+                self.dealt[at] = good[0]
+                self.spare.remove(good[0])
             else:
                 del self.dealt[at]
                 self.single.extend(one.drafts)
@@ -120,7 +127,7 @@ def fill(kind: str, drafts: Sequence[Draft], count: int, cap: float, known: Asso
     limit = max(1, int(cap * count))
     dealt = in_turn(rings(drafts, known, rng), lambda one: one.drafts[0])
     golds: Counter[str] = Counter()
-    filled = Filled(kind, [], [])
+    filled = Filled(kind, [], [], limit=limit)
     for one in dealt:
         room = filled.count() + len(one.drafts) <= count
         if room and all(golds[draft.key] < limit for draft in one.drafts):

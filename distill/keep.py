@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
-from agents.answers import same_answer
 from agents.files import write_jsonl
-from agents.task import Task
+from agents.task import Task, is_right
+from agents.verify import NOT_GROUNDED, supported
 from graphs.labels import label_of
 from graphs.trajectory import Trajectory
 
@@ -203,13 +203,22 @@ def rescored(task: Task, trajectory: Trajectory) -> Trajectory:
     before = trajectory.verdict
     if before.correct is None:
         return trajectory
-    correct = same_answer(trajectory.answer, task.gold, task.options)
-    if correct == before.correct:
-        return trajectory
-    reasons = tuple(name for name in before.reasons if name != "wrong")
+    correct = is_right(task, trajectory.answer, trajectory.form)
+    told = [hop.value for hop in task.hops]
+    borne = (before.judge or {}).get("supported") or supported(trajectory.quotes, told)
+    reasons = tuple(name for name in before.reasons if name not in ("wrong", "unsupported"))
     if not correct and before.well_formed:
         reasons = (*reasons, "wrong")
-    verdict = before.model_copy(update={"correct": correct, "reasons": reasons, "accepted": not reasons})
+    if before.grounded is not None and not NOT_GROUNDED & set(reasons) and not borne:
+        reasons = (*reasons, "unsupported")
+    if set(reasons) == set(before.reasons) and correct == before.correct:
+        return trajectory
+    grounded = before.grounded
+    if ("unsupported" in reasons) != ("unsupported" in before.reasons):
+        grounded = not NOT_GROUNDED & set(reasons)
+    verdict = before.model_copy(
+        update={"correct": correct, "grounded": grounded, "reasons": reasons, "accepted": not reasons}
+    )
     sent_back = trajectory.repairs + trajectory.revisions
     label = label_of(trajectory.stop, verdict, trajectory.searches, sent_back)
     return trajectory.model_copy(update={"verdict": verdict, "label": label})

@@ -84,7 +84,7 @@ def bound(source: str, signature: inspect.Signature, asked: str) -> str | None:
     except (TypeError, ValueError):
         return None
     arguments.apply_defaults()
-    found = arguments.arguments.get(asked)
+    found = arguments.arguments.get(asked, _Given(asked))
     return None if isinstance(found, _Given) else value_text(found)
 
 

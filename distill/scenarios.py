@@ -26,6 +26,8 @@ SET_DRAFTS = 0.12
 are answered by the question itself, so there are few of them."""
 
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)+)")
+_WHOLE = re.compile(r"v?(\d+(?:\.\d+)*)")
+_SAYS_RELEASE = re.compile(r"version|release", re.IGNORECASE)
 
 
 def in_force(defaults: Mapping[str, str], settings: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -85,15 +87,22 @@ def _set(item: Known, value: str, module_of: ModuleOf) -> Draft:
     return draft("effective", "consultant", question, gold, [item], module_of, told=(value,))
 
 
-def version(text: str) -> tuple[int, ...] | None:
-    """`7.64.1` -> (7, 64, 1); None for anything that is no version number."""
-    match = _VERSION.fullmatch(text.strip())
+def version(text: str, whole: bool = False) -> tuple[int, ...] | None:
+    """`7.64.1` -> (7, 64, 1); None for anything that is no version number. With `whole`, `257` is one, too."""
+    match = (_WHOLE if whole else _VERSION).fullmatch(text.strip())
     return tuple(int(part) for part in match.group(1).split(".")) if match else None
 
 
+def numbered_whole(facts: Sequence[Fact]) -> bool:
+    """Whether whole numbers count as releases: the attribute's name says version or release, and every value is one."""
+    named = all(_SAYS_RELEASE.search(fact.attribute) for fact in facts)
+    return named and all(version(fact.value, whole=True) for fact in facts)
+
+
 def is_release(facts: Sequence[Fact]) -> bool:
-    """Whether an attribute's values are version numbers (all but one in twenty)."""
-    return sum(version(fact.value) is not None for fact in facts) >= 0.95 * len(facts) > 0
+    """Whether an attribute's values are version numbers (all but one in twenty, or all where some have no dot)."""
+    dotted = sum(version(fact.value) is not None for fact in facts) >= 0.95 * len(facts)
+    return len(facts) > 0 and (dotted or numbered_whole(facts))
 
 
 def releases(known: Sequence[Known], rng: random.Random, module_of: ModuleOf, count: int) -> list[Draft]:
@@ -105,7 +114,8 @@ def releases(known: Sequence[Known], rng: random.Random, module_of: ModuleOf, co
     for _, members in sorted(families.items()):
         if not is_release([item.fact for item in members]):
             continue
-        pool = thinned([item for item in members if version(item.fact.value)], rng)
+        whole = numbered_whole([item.fact for item in members])
+        pool = thinned([item for item in members if version(item.fact.value, whole)], rng)
         homes: dict[str | None, list[Known]] = defaultdict(list)
         for item in pool:
             homes[item.fact.module].append(item)
@@ -115,15 +125,15 @@ def releases(known: Sequence[Known], rng: random.Random, module_of: ModuleOf, co
             if len(found) >= count:
                 break
             one = rng.choice(pool)
-            made = _release(one, rng.choice(homes[one.fact.module]), module_of)
+            made = _release(one, rng.choice(homes[one.fact.module]), module_of, whole)
             if made is not None:
                 found.append(made)
     rng.shuffle(found)
     return found
 
 
-def _release(one: Known, two: Known, module_of: ModuleOf) -> Draft | None:
-    first, second = version(one.fact.value), version(two.fact.value)
+def _release(one: Known, two: Known, module_of: ModuleOf, whole: bool) -> Draft | None:
+    first, second = version(one.fact.value, whole), version(two.fact.value, whole)
     if one.group == two.group or first is None or second is None or first == second:
         return None
     gold = one if max(first, second) == first else two

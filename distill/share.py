@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.errors import ProviderError
+from agents.errors import ProviderError, StorageError
 from agents.seats.meter import Meter, metered
 from agents.seats.turns import in_turns, my_turn
 from agents.task import Task
@@ -59,10 +60,13 @@ class Tally(BaseModel):
     stops: Counter[str] = Field(default_factory=Counter)
     failures: Counter[str] = Field(default_factory=Counter)
     """Kinds of provider failure of the episodes that are still to be played."""
+    causes: dict[str, str] = Field(default_factory=dict)
+    """Kind of provider failure -> what the first one said, with what to do."""
     in_a_row: int = 0
     down: str | None = None
     """Why the endpoint is taken to be down, as its last error said it."""
     down_kind: str = "refused"
+    down_status: int | None = None
     paused: str | None = None
     """Which part of the budget is used up."""
     lowest: float | None = None
@@ -77,8 +81,10 @@ class Tally(BaseModel):
             spared=self.spared + other.spared,
             stops=self.stops + other.stops,
             failures=self.failures + other.failures,
+            causes={**other.causes, **self.causes},
             down=self.down or other.down,
             down_kind=self.down_kind if self.down else other.down_kind,
+            down_status=self.down_status if self.down else other.down_status,
             paused=self.paused or other.paused,
             lowest=sum(lows) if lows else None,
         )
@@ -143,8 +149,9 @@ async def share(
     def failed(task: Task, key: str, error: ProviderError, again: bool) -> None:
         ledger.failed(key, task, table.context.team.name, error)
         tally.in_a_row += 1
+        tally.causes.setdefault(error.kind, str(error))
         if error.kind in HOPELESS or tally.in_a_row >= max(4, concurrency):
-            tally.down, tally.down_kind = str(error), error.kind
+            tally.down, tally.down_kind, tally.down_status = str(error), error.kind, error.status
             signals.stop()
         if again or tally.down:
             tally.failures[error.kind] += 1
@@ -152,9 +159,10 @@ async def share(
             later.append(task)
 
     async def settle() -> None:
-        while True:
-            await asyncio.sleep(SETTLE_SECONDS)
-            ledger.settle(meter)
+        with suppress(StorageError):  # said by the episode that cannot be recorded, and at the end
+            while True:
+                await asyncio.sleep(SETTLE_SECONDS)
+                ledger.settle(meter)
 
     settling = asyncio.create_task(settle())
     try:

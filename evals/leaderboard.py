@@ -1,31 +1,45 @@
 """The leaderboard: every arm's scores on the held-out exam, on one board, with paired statistics.
 
 A row is refused when it was played on another board. The mode is not part of the board: the closed-book arm is the same
-board with search taken away, and its row says so.
+board with search taken away, and its row says so. Nor is the form: the same tasks are asked without options and with
+them, the first form of the list is the primary one, and the others stand beside it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from agents.errors import BoardError, StageError
-from agents.files import read_jsonl, write_json, write_text
-from agents.task import LEVELS, Level, Task
+from agents.files import write_json, write_jsonl, write_text
+from agents.task import LEVELS, Form, Task
 from graphs.trajectory import Trajectory
 
-from .baselines import Baseline, chances, summarise
-from .compare import comparisons
-from .rows import ArmSpec, Comparison, Leaderboard, Rate, Row
-from .scores import MISSING, SCORES, Score, file_stem, legend, score_arm
-from .tables import csv_text, format_table, markdown
+from .baselines import Chances, chances, summarise
+from .compare import best_by_level, best_trivial, comparisons, groups_of, level_comparisons, right
+from .export import csv_text, markdown
+from .likelihood import Weighed, likelihood_score
+from .looks import different_students
+from .played import (
+    again,
+    asked_in,
+    check_names,
+    check_played,
+    one_board,
+    read_arm,
+    read_exam,
+    read_records,
+    score_stem,
+    scores_folder,
+)
+from .rows import FORMS, ArmSpec, Comparison, How, Leaderboard, Rate, Row, Sheet, Split, Standing
+from .scores import MISSING, SCORES, Score, legend, missing, score_arm
+from .tables import format_table
 
-R = TypeVar("R", bound=BaseModel)
 __all__ = [
+    "FORMS",
     "ArmSpec",
     "Comparison",
     "Leaderboard",
@@ -39,88 +53,104 @@ __all__ = [
 ]
 
 
-def read_exam(run: Path, tasks: int | None = None) -> tuple[list[Task], list[Task]]:
-    """(held-out tasks, training tasks) of a run; `tasks` = only the first so many held-out ones.
+class Sitting:
+    """All arms in one form: what they were asked, and what they got."""
 
-    Raises:
-        StageError: no exam, or nothing held out in it.
-    """
-    path = run / "exam.jsonl"
-    if not path.exists():
-        raise StageError(f"{path} is not there: run the stage 'exam' first")
-    every = _records(path, Task, "exam")
-    held_out = [task for task in every if task.split == "test"][:tasks]
-    if not held_out:
-        raise StageError(f"{path} holds no task of split 'test': there is nothing to score")
-    return held_out, [task for task in every if task.split == "train"]
+    def __init__(
+        self,
+        run: Path,
+        arms: Sequence[ArmSpec],
+        form: Form,
+        tasks: Sequence[Task],
+        train: Sequence[Task],
+        split: Split,
+        primary: bool,
+    ) -> None:
+        self.form = form
+        self.tasks = asked_in(form, tasks)
+        self.how: dict[str, How] = {arm.name: "graph" if primary or form == "free" else arm.choice for arm in arms}
+        suffix = None if primary else form
+        self.played: dict[str, list[Trajectory]] = {
+            arm.name: read_arm(run, arm.name, form=suffix, split=split) for arm in arms if self.how[arm.name] == "graph"
+        }
+        check_played(arms, form, self.played)
+        self.weighed: dict[str, list[Weighed]] = {
+            arm.name: read_weighed(run, arm.name, split) for arm in arms if self.how[arm.name] == "likelihood"
+        }
+        scored = {name: score_arm(self.tasks, rows, name, form) for name, rows in self.played.items()}
+        scored |= {name: weighed_rows(self.tasks, rows, name) for name, rows in self.weighed.items()}
+        self.scored: dict[str, list[Score]] = {arm.name: scored[arm.name] for arm in arms if arm.name in scored}
+        self.chances: dict[str, Chances] = chances(self.tasks, train, form)
 
+    def boards(self) -> Iterable[tuple[str, str]]:
+        """(arm, hash of the board) of whatever was played or weighed."""
+        for rows in (self.played, self.weighed):
+            for name, found in rows.items():
+                yield from ((name, row.board) for row in found)
 
-def read_arm(run: Path, arm: str) -> list[Trajectory]:
-    """The recorded episodes of an arm.
-
-    Raises:
-        StageError: the arm was never played.
-    """
-    path = run / "scores" / f"{file_stem(arm)}.trajectories.jsonl"
-    if not path.exists():
-        raise StageError(f"{path} is not there: run the stage 'evaluate' for arm {arm!r} first")
-    return _records(path, Trajectory, "evaluate")
-
-
-def _records(path: Path, record: type[R], stage: str) -> list[R]:
-    try:
-        return [record.model_validate(row) for row in read_jsonl(path)]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise StageError(
-            f"{path} holds a row that is no {record.__name__} ({where}: {first['msg']}): run the stage {stage!r} again"
-        ) from None
-
-
-def one_board(played: Mapping[str, Sequence[Trajectory]]) -> str | None:
-    """The hash of the one board on which everything was played; None when nothing was.
-
-    Raises:
-        BoardError: two boards, with the arms and the hashes.
-    """
-    arms: dict[str, set[str]] = {}
-    for arm, trajectories in played.items():
-        for trajectory in trajectories:
-            arms.setdefault(trajectory.board, set()).add(arm)
-    if len(arms) > 1:
-        told = "; ".join(f"{board!r}: {', '.join(sorted(names))}" for board, names in sorted(arms.items()))
-        raise BoardError(
-            f"arms were played on different boards ({told}): run the stage 'evaluate' again for all of them"
+    def sheet(self, base: str | None) -> Sheet:
+        """The tasks and the trivial players; `base` = the base arm, one of these."""
+        if base not in self.scored:
+            base = None
+        theirs = None if base is None else right(self.scored[base])
+        return Sheet(
+            form=self.form,
+            n=len(self.tasks),
+            groups=len(set().union(*groups_of(self.tasks))),
+            levels={level: sum(task.level == level for task in self.tasks) for level in LEVELS},
+            unseen=sum(task.unseen_module for task in self.tasks),
+            baselines=tuple(summarise(name, self.tasks, values) for name, values in self.chances.items()),
+            best=best_trivial(self.chances, theirs, base),
+            best_by_level=best_by_level(self.tasks, self.chances, theirs, base),
         )
-    return next(iter(arms), None)
+
+    def standing(self, arm: str, sheet: Sheet, base: str | None, teacher: str | None) -> Standing | None:
+        """What an arm got; None where it cannot sit this form."""
+        if arm not in self.scored:
+            return None
+        trivial = sheet.best.name if sheet.best else None
+        return standing(
+            self.form,
+            self.how[arm],
+            self.scored[arm],
+            comparisons(arm, self.tasks, self.scored, self.chances, base=base, teacher=teacher, trivial=trivial),
+            level_comparisons(arm, self.tasks, self.scored, self.chances, sheet.best_by_level),
+        )
 
 
-def check_names(arms: Sequence[ArmSpec]) -> None:
-    """Raise BoardError where two arms share a name, or names so alike that their scores share a file."""
-    files: dict[str, str] = {}
-    for arm in arms:
-        stem = file_stem(arm.name).casefold()
-        if stem in files:
-            raise BoardError(f"arms {files[stem]!r} and {arm.name!r} share a file of scores: rename one of them")
-        files[stem] = arm.name
+def read_weighed(run: Path, arm: str, split: Split) -> list[Weighed]:
+    """The weighed options of an arm.
+
+    Raises:
+        StageError: they were never weighed.
+    """
+    path = scores_folder(run, split) / f"{score_stem(arm, 'choice')}.likelihood.jsonl"
+    return read_records(path, Weighed, again(split, arm))
 
 
-def check_modes(arms: Sequence[ArmSpec], played: Mapping[str, Sequence[Trajectory]]) -> None:
-    """Raise BoardError where an arm was played in another mode than its row says."""
-    for arm in arms:
-        modes = {trajectory.mode for trajectory in played[arm.name]} - {arm.mode}
-        if modes:
-            raise BoardError(
-                f"arm {arm.name!r} says mode {arm.mode!r} and was played in {modes.pop()!r}: evaluate it again"
-            )
+def weighed_rows(tasks: Sequence[Task], rows: Sequence[Weighed], arm: str) -> list[Score]:
+    """One row of scores a task, in the order of `tasks`; a task that was not weighed becomes a `missing` row."""
+    known = {row.task_id: row for row in rows}
+    return [
+        likelihood_score(task, known[task.id], arm) if task.id in known else missing(task, arm, "choice")
+        for task in tasks
+    ]
 
 
-def build_leaderboard(run: Path, arms: Sequence[ArmSpec], *, tasks: int | None = None) -> Leaderboard:
+def build_leaderboard(
+    run: Path,
+    arms: Sequence[ArmSpec],
+    *,
+    tasks: int | None = None,
+    forms: Sequence[Form] = FORMS,
+    split: Split = "test",
+) -> Leaderboard:
     """Score every arm of a run folder and compare them.
 
     Args:
-        tasks: only the first so many held-out tasks were played; None = all of them.
+        tasks: only the first so many tasks of the split were played; None = all of them.
+        forms: the primary one first; the choice form is left out where no task has options.
+        split: test, or dev for choosing.
 
     Raises:
         StageError: no exam, an arm never played, a task played twice or not in the exam.
@@ -128,81 +158,79 @@ def build_leaderboard(run: Path, arms: Sequence[ArmSpec], *, tasks: int | None =
     """
     if not arms:
         raise StageError("a leaderboard needs at least one arm: see [[evaluate.arms]]")
-    held_out, train = read_exam(run, tasks)
-    check_names(arms)
-    played = {arm.name: read_arm(run, arm.name) for arm in arms}
-    check_modes(arms, played)
-    board = one_board(played)
-    scored = {name: score_arm(held_out, trajectories, name) for name, trajectories in played.items()}
-    by_chance = chances(held_out, train)
-    baselines = tuple(summarise(name, held_out, values) for name, values in by_chance.items())
-    base = _first(arms, "base")
-    teacher = _first(arms, "teacher")
-    trivial, value = best_trivial(baselines, base, scored)
-    rows = [
-        summary(
-            arm,
-            scored[arm.name],
-            board,
-            seat_name(arm.seat, run),
-            comparisons(arm.name, held_out, scored, by_chance, base=base, teacher=teacher, trivial=trivial),
-        )
-        for arm in arms
+    asked, train = read_exam(run, tasks, split)
+    check_names(arms, forms)
+    sittings = [
+        Sitting(run, arms, form, asked, train, split, primary=form == forms[0])
+        for form in forms
+        if asked_in(form, asked)
     ]
+    if not sittings:
+        raise BoardError(f"no task of split {split!r} has options: set forms = ['free'] in [evaluate]")
+    board = one_board(pair for sitting in sittings for pair in sitting.boards())
+    base, teacher = _first(arms, "base"), _first(arms, "teacher")
+    sheets = [sitting.sheet(base) for sitting in sittings]
+    rows = []
+    for arm in arms:
+        found = [one.standing(arm.name, sheet, base, teacher) for one, sheet in zip(sittings, sheets, strict=True)]
+        first = found[0]
+        assert first is not None, "the primary form is played by everybody"
+        rows.append(
+            Row(
+                **_fields(first),
+                arm=arm.name,
+                player=arm.player,
+                kind=arm.kind,
+                seat=seat_name(arm.seat, run),
+                demonstrator=arm.demonstrator,
+                mode=arm.mode,
+                board=board if first.missing < first.n else None,
+                also={each.form: each for each in found[1:] if each is not None},
+            )
+        )
     return Leaderboard(
+        **_fields(sheets[0]),
         run=run.resolve().name,
+        split=split,
+        limit=tasks,
         board=board,
-        n=len(held_out),
-        groups=len({task.group for task in held_out}),
-        levels={level: sum(task.level == level for task in held_out) for level in LEVELS},
-        unseen=sum(task.unseen_module for task in held_out),
         rows=tuple(rows),
-        baselines=baselines,
-        best_trivial=trivial,
-        best_trivial_accuracy=value,
+        also={sheet.form: sheet for sheet in sheets[1:]},
+        looks=different_students(run, read_exam(run)[0]) if split == "test" else 1,
         legend=legend(),
     )
+
+
+def _fields(record: Standing | Sheet) -> dict[str, Any]:
+    """The fields of a record that are to stand in a larger one."""
+    return {name: getattr(record, name) for name in type(record).model_fields}
 
 
 def _first(arms: Sequence[ArmSpec], player: str) -> str | None:
     return next((arm.name for arm in arms if arm.player == player and arm.mode == "react"), None)
 
 
-def best_trivial(
-    baselines: Sequence[Baseline], base: str | None, scored: Mapping[str, Sequence[Score]]
-) -> tuple[str, float]:
-    """Name and accuracy of the best of the trivial baselines and the untrained base."""
-    found = [(each.accuracy, each.name) for each in baselines]
-    if base is not None:
-        found.append((_mean(row.correct for row in scored[base]) or 0.0, base))
-    value, name = max(found, key=lambda pair: pair[0])
-    return name, value
-
-
-def summary(arm: ArmSpec, rows: Sequence[Score], board: str | None, seat: str, against: tuple[Comparison, ...]) -> Row:
-    """The row of one arm."""
+def standing(
+    form: Form,
+    how: How,
+    rows: Sequence[Score],
+    against: tuple[Comparison, ...] = (),
+    by_level: tuple[Comparison, ...] = (),
+) -> Standing:
+    """What one arm got in one form."""
     played = [row for row in rows if row.stop != MISSING]
-    levels: dict[Level, Rate] = {}
-    for level in LEVELS:
-        of_level = [row.correct == 1.0 for row in rows if row.level == level]
-        if of_level:
-            levels[level] = Rate.of(of_level)
+    by = {level: [row.correct == 1.0 for row in rows if row.level == level] for level in LEVELS}
     unseen = [row.correct == 1.0 for row in rows if row.unseen_module]
     # Means that end in `or 0.0` are over all tasks: what was never played was neither answered nor searched.
     means = {name: _mean(getattr(row, name) for row in played) for name in SCORES}
     well_formed = means["well_formed"]
-    return Row(
-        arm=arm.name,
-        player=arm.player,
-        kind=arm.kind,
-        seat=seat,
-        demonstrator=arm.demonstrator,
-        mode=arm.mode,
-        board=board if played else None,
+    return Standing(
+        form=form,
+        how=how,
         n=len(rows),
         missing=len(rows) - len(played),
         accuracy=Rate.of(row.correct == 1.0 for row in rows),
-        levels=levels,
+        levels={level: Rate.of(outcomes) for level, outcomes in by.items() if outcomes},
         unseen=Rate.of(unseen) if unseen else None,
         answered=_mean(row.answered for row in rows) or 0.0,
         searched=_mean(row.searched or 0.0 for row in rows) or 0.0,
@@ -211,6 +239,7 @@ def summary(arm: ArmSpec, rows: Sequence[Score], board: str | None, seat: str, a
         stops=dict(Counter(row.stop for row in rows).most_common()),
         reasons=dict(Counter(reason for row in rows for reason in row.reasons).most_common()),
         against=against,
+        by_level=by_level,
     )
 
 
@@ -231,7 +260,19 @@ def seat_name(seat: str, run: Path) -> str:
 
 
 def write_leaderboard(run: Path, board: Leaderboard) -> None:
-    """Write leaderboard.json, leaderboard.csv and leaderboard.md."""
-    write_json(run / "leaderboard.json", board.model_dump(mode="json"))
-    write_text(run / "leaderboard.csv", csv_text(board))
-    write_text(run / "leaderboard.md", markdown(board))
+    """Write leaderboard.{json,csv,md}, of `dev` leaderboard.dev.{json,md}; and what each baseline gets on each task."""
+    name = "leaderboard" if board.split == "test" else f"leaderboard.{board.split}"
+    write_json(run / f"{name}.json", board.model_dump(mode="json"))
+    if board.split == "test":
+        write_text(run / f"{name}.csv", csv_text(board))
+    write_text(run / f"{name}.md", markdown(board))
+    asked, train = read_exam(run, board.limit, board.split)
+    rows = []
+    for form in (board.form, *board.also):
+        tasks = asked_in(form, asked)
+        by_name = chances(tasks, train, form)
+        for at, task in enumerate(tasks):
+            rows.append({"task_id": task.id, "form": form, "chances": {each: by_name[each][at] for each in by_name}})
+    # Not among the scores: those are what a leaderboard is made of.
+    folder = run if board.split == "test" else scores_folder(run, board.split)
+    write_jsonl(folder / "baselines.jsonl", rows)

@@ -9,13 +9,16 @@ from agents.context import Context
 from agents.errors import BoardError, StageError
 from agents.files import write_json, write_jsonl
 from agents.seats.meter import Budget
-from agents.task import Task
+from agents.task import Form, Task
 from distill.collect import collect, now
 from distill.ledger import Ledger
 from graphs.board import board_parts
 from graphs.episode import Table
 
-from .scores import file_stem, score
+from .likelihood import likelihood_score, weigh
+from .played import asked_in, score_stem, scores_folder
+from .rows import FORMS, How, Split
+from .scores import score
 
 
 def replay(
@@ -25,35 +28,88 @@ def replay(
     *,
     concurrency: int,
     budget: Budget | None = None,
+    forms: Sequence[Form] = FORMS,
+    choice: Mapping[str, How] | None = None,
+    split: Split = "test",
 ) -> str:
-    """Play `tasks` once for every arm into scores/ARM.trajectories.jsonl and scores/ARM.jsonl; continues when repeated.
+    """Sit `tasks` once for every arm and form into the scores folder of `split`; continues when repeated.
+
+    Every arm plays the primary form, which is the first one, into ARM.trajectories.jsonl and ARM.jsonl. A further form
+    goes into ARM.FORM.trajectories.jsonl (or ARM.choice.likelihood.jsonl, where it is weighed) and ARM.FORM.jsonl.
+
+    Args:
+        contexts: arm -> what it plays with; the form is put in here.
+        choice: arm -> how it sits the choice form where that is not the primary one; `graph` where nothing is said.
 
     Raises:
         BoardError: two arms would play on different boards.
         StageError: episodes failed at an endpoint; what was finished is recorded.
         BudgetError: the budget is used up.
     """
-    tables = {name: Table.lay(context) for name, context in contexts.items()}
-    same_board(run, contexts)
+    folder = scores_folder(run, split)
+    tables = {
+        (name, form): Table.lay(context.model_copy(update={"form": form}))
+        for form in forms
+        for name, context in contexts.items()
+    }
+    same_board(run if split == "test" else folder, contexts)
     said = []
-    with Ledger(run / "scores" / "ledger.sqlite") as ledger:
-        for name, table in tables.items():
-            done = now(collect(tasks, table, ledger, concurrency=concurrency, budget=budget, title=f"play {name}"))
-            if done.failures:
-                raise StageError(
-                    f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint "
-                    f"({done.failures}); run the same command again for the rest"
-                )
-            wanted = {table.key(task): task for task in tasks}
-            played = [t for t in ledger.trajectories() if t.key in wanted]
-            write_jsonl(run / "scores" / f"{file_stem(name)}.trajectories.jsonl", played)
-            rows = [score(wanted[t.key], t, arm=name) for t in played]
-            write_jsonl(run / "scores" / f"{file_stem(name)}.jsonl", rows)
-            said.append(f"{name} {sum(bool(t.verdict.correct) for t in played)}/{len(tasks)}")
-    return "right: " + ", ".join(said)
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        for form in forms:
+            asked = asked_in(form, tasks)
+            primary = form == forms[0]
+            right = []
+            for name in contexts:
+                how = "graph" if primary or form == "free" else (choice or {}).get(name, "graph")
+                if not asked or how == "none":
+                    continue
+                stem = score_stem(name, None if primary else form)
+                title = f"play {name}" if primary else f"play {name} ({form})"
+                if how == "likelihood":
+                    count = weighed(folder, stem, name, asked, tables[name, form])
+                else:
+                    count = played(folder, stem, name, asked, tables[name, form], ledger, concurrency, budget, title)
+                right.append(f"{name} {count}/{len(asked)}")
+            if right:
+                said.append(("right: " if primary else f"{form} form: ") + ", ".join(right))
+    return "; ".join(said)
 
 
-def same_board(run: Path, contexts: Mapping[str, Context]) -> None:
+def played(
+    folder: Path,
+    stem: str,
+    name: str,
+    tasks: Sequence[Task],
+    table: Table,
+    ledger: Ledger,
+    concurrency: int,
+    budget: Budget | None,
+    title: str,
+) -> int:
+    """One arm plays in the graph; returns how many it got right."""
+    done = now(collect(tasks, table, ledger, concurrency=concurrency, budget=budget, title=title))
+    if done.failures:
+        raise StageError(
+            f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint"
+            "; run the same command again for the rest\n" + "\n".join(done.failed())
+        )
+    wanted = {table.key(task): task for task in tasks}
+    episodes = [t for t in ledger.trajectories() if t.key in wanted]
+    write_jsonl(folder / f"{stem}.trajectories.jsonl", episodes)
+    rows = [score(wanted[t.key], t, arm=name) for t in episodes]
+    write_jsonl(folder / f"{stem}.jsonl", rows)
+    return sum(row.correct == 1.0 for row in rows)
+
+
+def weighed(folder: Path, stem: str, name: str, tasks: Sequence[Task], table: Table) -> int:
+    """The options of one arm's tasks are weighed; returns for how many the gold weighs most."""
+    found = weigh(folder / f"{stem}.likelihood.jsonl", tasks, table, title=f"weigh {name}")
+    rows = [likelihood_score(task, row, name) for task, row in zip(tasks, found, strict=True)]
+    write_jsonl(folder / f"{stem}.jsonl", rows)
+    return sum(row.correct == 1.0 for row in rows)
+
+
+def same_board(folder: Path, contexts: Mapping[str, Context]) -> None:
     """The same-board proof: write board.json, or raise BoardError naming the first part that differs."""
     parts = {name: board_parts(context) for name, context in contexts.items()}
     first, *others = parts
@@ -64,4 +120,5 @@ def same_board(run: Path, contexts: Mapping[str, Context]) -> None:
                     f"arms {first!r} and {other!r} differ in their {part}: {value} and {parts[other][part]}"
                 )
     detail = f"{len(parts)} arms agree on {', '.join(parts[first])}"
-    write_json(run / "board.json", [{"name": "same board", "passed": True, "detail": detail, "numbers": parts[first]}])
+    proof = {"name": "same board", "passed": True, "detail": detail, "numbers": parts[first]}
+    write_json(folder / "board.json", [proof])

@@ -8,12 +8,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.context import Mode
-from agents.task import Level
+from agents.task import Form, Level
 
 from .baselines import Baseline
 from .stats import Interval, wilson
 
 DEMONSTRATOR = "scripted demonstrator, no LLM"
+FORMS: tuple[Form, ...] = ("free", "choice")
+"""The forms that a leaderboard shows unless it is told otherwise, the primary one first."""
+How = Literal["graph", "likelihood", "none"]
+"""How an arm sits the tasks of a form: it plays episodes; its options are weighed by their likelihood; not at all."""
+Role = Literal["base", "teacher", "baseline", "trivial"]
+Split = Literal["dev", "test"]
 
 
 class Record(BaseModel):
@@ -32,6 +38,8 @@ class ArmSpec(Record):
     """cot: closed book, the same board with search taken away."""
     seat: str = ""
     """Spec of the reasoning agent's seat; `scripted:answer-key...` is called what it is."""
+    choice: How = "graph"
+    """How it sits the choice form where that is not the primary one."""
 
     @property
     def demonstrator(self) -> bool:
@@ -69,39 +77,40 @@ class Rate(Record):
 class Comparison(Record):
     """An arm against another player on the same tasks."""
 
-    role: Literal["base", "teacher", "trivial"]
+    role: Role
+    """baseline: a trivial one; trivial: the best of all trivial ones, which may be the base arm."""
     other: str
     """The other arm's or baseline's name."""
+    level: Level | None = None
+    """On the tasks of this level; None = on all."""
     difference: float
     """Accuracy of this arm minus the other's, -1 to 1."""
     interval: Interval
     """95 %, Newcombe's for paired shares."""
     clustered: Interval
-    """95 %, whole groups of tasks resampled."""
-    better: int
-    """Tasks that only this arm got right."""
-    worse: int
+    """95 %, tasks that share a group taken as related."""
+    better: float
+    """Tasks that only this arm got right; against a baseline whose guesses tie, the expected number."""
+    worse: float
     """Tasks that only the other got right."""
     p: float
-    """Exact McNemar, two-sided."""
+    """Exact McNemar, two-sided; against a baseline whose guesses tie, stats.against_chances."""
     p_holm: float
-    """`p` after Holm's correction over this arm's comparisons."""
-    p_binomial: float | None = None
-    """Exact binomial against the baseline's expected accuracy, where its ties had to be drawn; None elsewhere."""
+    """`p` after Holm's correction: over all comparisons of this arm in this form, or over the levels."""
 
 
-class Row(Record):
-    """One arm."""
+class Best(Record):
+    """The best of the trivial players."""
 
-    arm: str
-    player: str
-    kind: str
-    """The player in plain words."""
-    seat: str
-    demonstrator: bool
-    mode: Mode
-    board: str | None
-    """Hash of the board; None where nothing was played."""
+    name: str
+    accuracy: float
+
+
+class Standing(Record):
+    """What an arm got in one form."""
+
+    form: Form = "free"
+    how: How = "graph"
     n: int
     missing: int
     """Tasks without an episode; they count as wrong."""
@@ -116,29 +125,73 @@ class Row(Record):
     means: dict[str, float | None]
     """Score -> mean over the episodes to which it applies."""
     stops: dict[str, int]
+    """How episodes ended; `no_option` is an answer that names none of the options."""
     reasons: dict[str, int]
     """Failed check of the verdict -> episodes."""
     against: tuple[Comparison, ...] = ()
+    by_level: tuple[Comparison, ...] = ()
+    """Against the best trivial player of each level."""
+
+    @property
+    def by_the_clock(self) -> int:
+        """Episodes that ended at the limit of seconds."""
+        return self.stops.get("limit:seconds", 0)
+
+    @property
+    def unread(self) -> float:
+        """Share of the episodes that ended without an answer that could be read; giving up in words is one."""
+        read = self.stops.get("answered", 0) + self.stops.get("gave_up", 0)
+        played = self.n - self.missing
+        return 1 - read / played if played else 0.0
 
 
-class Leaderboard(Record):
-    """All arms of a run on one board."""
+class Row(Standing):
+    """One arm: what it got in the primary form, and in the others."""
 
-    version: Literal[1] = 1
-    run: str
-    """Name of the run folder."""
+    arm: str
+    player: str
+    kind: str
+    """The player in plain words."""
+    seat: str
+    demonstrator: bool
+    mode: Mode
     board: str | None
+    """Hash of the board; None where nothing was played."""
+    also: dict[Form, Standing] = Field(default_factory=dict)
+    """Form beside the primary one -> what the arm got in it; absent where it cannot sit it."""
+
+
+class Sheet(Record):
+    """The tasks of one form, and what the trivial players get on them."""
+
+    form: Form = "free"
     n: int
-    """Held-out tasks."""
+    """Tasks."""
     groups: int
     """Groups that they fall in."""
     levels: dict[Level, int]
     unseen: int
-    rows: tuple[Row, ...]
     baselines: tuple[Baseline, ...]
-    best_trivial: str
-    """Name of the best of the baselines and the base arm."""
-    best_trivial_accuracy: float
+    best: Best | None
+    """The best of the baselines and the base arm."""
+    best_by_level: dict[Level, Best] = Field(default_factory=dict)
+
+
+class Leaderboard(Sheet):
+    """All arms of a run on one board; the fields of `Sheet` are those of the primary form."""
+
+    version: Literal[2] = 2
+    run: str
+    """Name of the run folder."""
+    split: Split = "test"
+    limit: int | None = None
+    """Only so many tasks of the split were asked; None = all."""
+    board: str | None
+    rows: tuple[Row, ...]
+    also: dict[Form, Sheet] = Field(default_factory=dict)
+    """The forms beside the primary one."""
+    looks: int = 1
+    """How many different students the test was evaluated with in this run folder."""
     legend: dict[str, str] = Field(default_factory=dict)
 
     def row(self, arm: str) -> Row:

@@ -12,12 +12,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.answers import match_option
 from agents.errors import StageError
-from agents.task import Level, Task, is_right
+from agents.task import Form, Level, Task, is_right
 from graphs.trajectory import Trajectory
 
 MISSING = "missing"
 """`stop` of a row whose task the arm never played."""
+NO_OPTION = "no_option"
+"""`stop` of a row of the choice form whose answer names no option, or several."""
 
 Value = float | None
 S = TypeVar("S", bound=Callable[[Task, Trajectory], Value])
@@ -35,6 +38,7 @@ class Score(BaseModel):
     kind: str
     group: str
     unseen_module: bool
+    form: Form = "free"
     correct: float
     answered: float
     searched: Value = None
@@ -50,6 +54,7 @@ class Score(BaseModel):
     key: str | None = None
     """The trajectory's key; None where the task was not played."""
     stop: str = MISSING
+    """How the episode ended; `no_option` where its answer names none of the options that were shown."""
     reasons: tuple[str, ...] = ()
     """The verdict's failed checks."""
     answer: str | None = None
@@ -83,8 +88,16 @@ def correct(task: Task, trajectory: Trajectory) -> Value:
 
 @scorer("answered")
 def answered(task: Task, trajectory: Trajectory) -> Value:
-    """The episode ended with an answer, not at a limit, in a loop, malformed or given up."""
-    return float(trajectory.stop == "answered")
+    """The episode ended with an answer (of options: with one of them), not at a limit, in a loop or given up."""
+    return float(ending(task, trajectory) == "answered")
+
+
+def ending(task: Task, trajectory: Trajectory) -> str:
+    """How an episode ended: its `stop`, or NO_OPTION."""
+    shown = task.shown(trajectory.form)
+    if trajectory.stop == "answered" and shown and match_option(trajectory.answer, shown) is None:
+        return NO_OPTION
+    return trajectory.stop
 
 
 @scorer("searched")
@@ -167,10 +180,11 @@ def score(task: Task, trajectory: Trajectory, *, arm: str | None = None) -> Scor
         raise StageError(f"trajectory {trajectory.key!r} is of task {trajectory.task_id!r}, not {task.id!r}")
     return Score.model_validate(
         {
-            **_about(task, trajectory.team if arm is None else arm),
+            **about(task, trajectory.team if arm is None else arm),
             **{name: function(task, trajectory) for name, function in SCORES.items()},
+            "form": trajectory.form,
             "key": trajectory.key,
-            "stop": trajectory.stop,
+            "stop": ending(task, trajectory),
             "reasons": trajectory.verdict.reasons,
             "answer": trajectory.answer,
             "choice": trajectory.choice,
@@ -178,17 +192,18 @@ def score(task: Task, trajectory: Trajectory, *, arm: str | None = None) -> Scor
     )
 
 
-def missing(task: Task, arm: str) -> Score:
+def missing(task: Task, arm: str, form: Form = "free") -> Score:
     """The row of a task that the arm never played: wrong, not answered, everything else unknown."""
-    return Score.model_validate({**_about(task, arm), "correct": 0.0, "answered": 0.0})
+    return Score.model_validate({**about(task, arm), "form": form, "correct": 0.0, "answered": 0.0})
 
 
-def _about(task: Task, arm: str) -> dict[str, object]:
+def about(task: Task, arm: str) -> dict[str, object]:
+    """What a row tells of its task."""
     about = task.model_dump(include={"level", "kind", "group", "unseen_module", "gold"})
     return {**about, "task_id": task.id, "arm": arm}
 
 
-def score_arm(tasks: Sequence[Task], trajectories: Iterable[Trajectory], arm: str) -> list[Score]:
+def score_arm(tasks: Sequence[Task], trajectories: Iterable[Trajectory], arm: str, form: Form = "free") -> list[Score]:
     """One row a task, in the order of `tasks`; a task without a trajectory becomes a `missing` row.
 
     Raises:
@@ -199,7 +214,7 @@ def score_arm(tasks: Sequence[Task], trajectories: Iterable[Trajectory], arm: st
     for trajectory in trajectories:
         if trajectory.task_id not in known:
             raise StageError(
-                f"arm {arm!r} played task {trajectory.task_id!r}, which is not in the held-out exam: "
+                f"arm {arm!r} played task {trajectory.task_id!r}, which is not asked here: "
                 "run the stage 'evaluate' again"
             )
         if trajectory.task_id in played:
@@ -207,4 +222,4 @@ def score_arm(tasks: Sequence[Task], trajectories: Iterable[Trajectory], arm: st
                 f"arm {arm!r} holds two trajectories of task {trajectory.task_id!r}: run the stage 'evaluate' again"
             )
         played[trajectory.task_id] = trajectory
-    return [score(t, played[t.id], arm=arm) if t.id in played else missing(t, arm) for t in tasks]
+    return [score(t, played[t.id], arm=arm) if t.id in played else missing(t, arm, form) for t in tasks]

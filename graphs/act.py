@@ -43,8 +43,13 @@ async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
             break
         runtime.stream_writer({call["name"]: shown(call)})
         begun = time.monotonic()
+        used = sum(row["seconds"] for row in [*(state.get("spent") or []), *spent]) + state.get("tool_seconds", 0.0)
         try:
-            row, cost = await one(call, state, context, [*before, *rows])
+            left = None if context.board.limits.seconds is None else context.board.limits.seconds - used
+            row, cost = await one(call, state, context, [*before, *rows], left)
+        except TimeoutError:  # a seat of the search: tools have a deadline of their own, and say so in words
+            stop = "limit:seconds"
+            break
         except OutOfBudget:  # nothing of this turn is written down: it is played again when there is budget
             return {"stop": "paused"}
         if call["name"] != "search":  # what a search takes beside its models is milliseconds
@@ -70,9 +75,16 @@ def shown(call: ToolCall) -> str:
 
 
 async def one(
-    call: ToolCall, state: Episode, context: Context, earlier: list[dict[str, Any]]
+    call: ToolCall, state: Episode, context: Context, earlier: list[dict[str, Any]], seconds: float | None
 ) -> tuple[dict[str, Any], list[Spent]]:
-    """Run one call; its row (graphs.trajectory.Search as plain values) and what it cost."""
+    """Run one call; its row (graphs.trajectory.Search as plain values) and what it cost.
+
+    Args:
+        seconds: what the episode has left; None = there is no limit.
+
+    Raises:
+        TimeoutError: they have passed in a call of the search's seats.
+    """
     name = call["name"]
     row: dict[str, Any] = {
         "tool": name,
@@ -88,7 +100,7 @@ async def one(
     spent: list[Spent] = []
     if fault in (None, "truncated", "stale"):
         if name == "search":
-            found = await find(context, row["query"])
+            found = await find(context, row["query"], seconds)
             hits, spent = found["hits"], list(found.get("spent") or [])
             row |= {"rewritten": found["rewritten"], "extract": found["extract"]}
         else:

@@ -25,6 +25,7 @@ from langchain_core.messages import (
 from langgraph.errors import GraphRecursionError
 
 from agents.context import Context
+from agents.seats.attempts import remembered
 from agents.seats.meter import Account
 from agents.state import Episode, Spent
 from agents.task import Form, Task
@@ -83,7 +84,8 @@ async def play(task: Task, table: Table, *, sample: int = 0, begun: str | None =
     if begun is not None:
         start |= thawed(begun)
     try:
-        state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds(context)}, context=context)
+        with remembered():
+            state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds(context)}, context=context)
     except GraphRecursionError:  # cannot happen while every turn counts a step; kept as the named end if it does
         state = {**start, "stop": "limit:rounds"}
     if state.get("stop") == "paused":

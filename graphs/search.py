@@ -23,9 +23,15 @@ async def begin(state: Lookup, runtime: Runtime[Context]) -> Literal["rewrite", 
     return "retrieve" if runtime.context.team.search is None else "rewrite"
 
 
+def left(state: Lookup) -> float | None:
+    """What the episode has left of its seconds, the calls of this search taken off; None where none are given."""
+    seconds = state.get("seconds")
+    return None if seconds is None else seconds - sum(row["seconds"] for row in state.get("spent") or [])
+
+
 async def rewrite(state: Lookup, runtime: Runtime[Context]) -> dict[str, Any]:
     """Query -> the words to retrieve with."""
-    rewritten, spent = await search.rewrite(runtime.context, state["query"])
+    rewritten, spent = await search.rewrite(runtime.context, state["query"], seconds=left(state))
     return {"rewritten": rewritten, "spent": spent}
 
 
@@ -53,7 +59,7 @@ async def extract(state: Lookup, runtime: Runtime[Context]) -> dict[str, Any]:
     """Chunks -> the observation, by the extract seat."""
     library = await library_of(runtime.context)
     passages = [library.chunk(name) for name, _ in state["hits"]]
-    text, spent = await search.read(runtime.context, state["query"], passages)
+    text, spent = await search.read(runtime.context, state["query"], passages, seconds=left(state))
     return {"extract": text, "spent": spent}
 
 
@@ -69,13 +75,20 @@ builder.add_edge("extract", END)
 graph = builder.compile(name="search")
 
 
-async def find(context: Context, query: str) -> dict[str, Any]:
+async def find(context: Context, query: str, seconds: float | None = None) -> dict[str, Any]:
     """The subgraph's last state for a query.
 
     Where no seat takes part, all of it is one function, which is called without the graph round it: of 1.8 ms of CPU a
     call that LangGraph took, 0.3 were the subgraph's.
+
+    Args:
+        seconds: what the episode has left for its seats; None = only their own `timeout` counts.
+
+    Raises:
+        ProviderError: an endpoint failed for good.
+        TimeoutError: `seconds` have passed.
     """
     if context.team.search is None and context.board.extract != "seat":
         return await looked_up(context, query, query)
-    found: dict[str, Any] = await graph.ainvoke({"query": query}, context=context)
+    found: dict[str, Any] = await graph.ainvoke({"query": query, "seconds": seconds}, context=context)
     return found

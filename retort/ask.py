@@ -32,17 +32,22 @@ def ask(
         ProviderError: an endpoint failed for good.
     """
     from .config import load_config
+    from .outward import settle
     from .pipeline import Run
 
     if not (run_folder / "run.toml").exists():
         raise StageError(f"{str(run_folder)!r} is no run folder, it holds no run.toml: `retort run CONFIG` makes one")
-    run = Run(load_config(run_folder), run_folder)
+    config = load_config(run_folder)
+    if traced := settle(config):
+        write(traced)
+    run = Run(config, run_folder)
     known = sorted({"base", "cpt", "student", *run.config.teams})
     if team not in known:
         raise StageError(f"no team of {run.folder} is named {team!r}; there are {', '.join(known)}")
     if not (run.folder / "library").exists():
         raise StageError(f"{run.folder / 'library'} is not there: run the stage 'index' first")
-    context = run.context(team, mode, "score", held_out=False)
+    form = "choice" if options else "free"
+    context = run.context(team, mode, "score", held_out=False).model_copy(update={"form": form})
     write(f"{team} ({context.team.reason.model}), {mode}\n{'-' * WIDTH}")
     begun = time.monotonic()
     try:

@@ -25,6 +25,11 @@ SINGLE = {
     "evaluate": (("evaluate",), "every arm plays the held-out exam in the same graph"),
     "leaderboard": (("leaderboard",), "scores -> leaderboard and report; prints the leaderboard"),
 }
+BEFORE_EVALUATE = ("index", "exam", "collect", "dataset", "cpt", "sft")
+
+
+DEBUG = "RETORT_DEBUG"
+"""Variable that shows tracebacks."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
         placed(one)
         if name != "run":
             one.add_argument("--force", action="store_true", help="do it again even where it is fresh")
+        if name in ("run", "evaluate", "leaderboard"):
+            one.add_argument(
+                "--split",
+                choices=("dev", "test"),
+                default="test",
+                help="dev: the tasks for choosing",
+            )
 
     plan = commands.add_parser("plan", help="what would run, how many calls and tokens, without spending any")
     placed(plan)
@@ -110,13 +122,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     from agents.errors import ProofError, RetortError
 
+    from .outward import keep_in
+
+    keep_in()
     try:
         return command(arguments)
     except ProofError as error:
-        print(f"retort: blocked: {error}", file=sys.stderr)
+        complain(f"blocked: {error}")
         return 1
     except RetortError as error:
-        print(f"retort: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     except KeyboardInterrupt:
         print("retort: stopped; what was finished is kept, run the same command again to continue", file=sys.stderr)
@@ -124,6 +139,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `retort show ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        from agents.storage import storage_error
+
+        unwritable = storage_error(error)  # a full disk may show in any library that writes
+        if unwritable is None:
+            raise
+        complain(str(unwritable))
+        return 2
+
+
+def complain(said: str) -> None:
+    """Print what a command ended with; before it the traceback, where RETORT_DEBUG=1 asks for it."""
+    if os.environ.get(DEBUG, "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+    print(f"retort: {said}", file=sys.stderr)
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -166,8 +198,14 @@ def command(arguments: argparse.Namespace) -> int:
         text, status = doctor(run, seconds=arguments.seconds)
         print(text)
         return status
+    from .evaluation import dev
     from .pipeline import work
 
+    if getattr(arguments, "split", "test") == "dev":
+        if name == "run":
+            work(run, BEFORE_EVALUATE)
+        print(dev(run, play=name != "leaderboard"))
+        return 0
     stages = None if name == "run" else SINGLE[name][0]
     work(run, stages, force=getattr(arguments, "force", False))
     if name in ("run", "leaderboard"):
@@ -180,9 +218,13 @@ def command(arguments: argparse.Namespace) -> int:
 def opened(arguments: argparse.Namespace) -> Run:
     """The config and run folder that the arguments name."""
     from .config import load_config
+    from .outward import settle
     from .pipeline import Run
 
     config = load_config(arguments.config)
+    said = settle(config)
+    if said:
+        print(said, file=sys.stderr)
     folder = arguments.run
     if folder is None:
         folder = arguments.config if arguments.config.is_dir() else Path("runs") / config.name

@@ -16,8 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
+from agents.redaction import redacted
 from agents.seats import split_spec
 from agents.seats.meter import Budget
+from agents.task import Form
 from distill.dataset import DatasetConfig
 from distill.exam import ExamConfig
 from finetune.pretrain import CptConfig
@@ -27,7 +29,7 @@ from finetune.sft import SftConfig
 class Section(BaseModel):
     """A section of run.toml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class CorpusConfig(Section):
@@ -88,6 +90,8 @@ class CollectConfig(Section):
     """Faults put into tool results on purpose, so that recovering can be learnt."""
     verify: Verify = "revise"
     """revise: a failing answer is sent back with a critique first."""
+    choice: float = Field(0.15, ge=0, le=1)
+    """Share of the training questions that are played in the choice form, of those that have options."""
     tasks: int | None = Field(None, ge=1)
     """Only so many training tasks; None = all."""
 
@@ -107,6 +111,13 @@ class StudentConfig(Section):
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
 
 
+class TracingConfig(Section):
+    """[tracing]: what is shown to others; variables of the shell alone switch nothing on."""
+
+    langsmith: bool = False
+    """Send every prompt, reply, question and gold to LangSmith, by its own variables (LANGSMITH_API_KEY, ...)."""
+
+
 class Arm(Section):
     """[[evaluate.arms]]: one row of the leaderboard."""
 
@@ -116,17 +127,50 @@ class Arm(Section):
     """base, cpt, student, or a name of [teams]."""
     mode: Mode = "react"
     """cot: closed book, nothing to search."""
+    choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
+    """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
+
+    auto: base, base+cpt and closed books are weighed where their seat is `hf:`, and left out where it is an endpoint;
+    all others play. off: it is left out.
+    """
+
+    def in_choice(self, model: str) -> Literal["graph", "likelihood", "none"]:
+        """How it sits the choice form with the seat `model`; none = not at all.
+
+        Raises:
+            ConfigError: its options are to be weighed, and its seat is not in this process.
+        """
+        provider = split_spec(model)[0]
+        if self.choice == "likelihood" and provider != "hf":
+            raise ConfigError(
+                f"arm {self.name!r}: choice = 'likelihood' needs an hf seat, not {model!r}: set 'graph' or 'off'"
+            )
+        if self.choice != "auto":
+            return "none" if self.choice == "off" else self.choice
+        if provider == "scripted" or (self.mode == "react" and self.team not in ("base", "cpt")):
+            return "graph"
+        return "likelihood" if provider == "hf" else "none"
 
 
 class EvaluateConfig(Section):
-    """[evaluate]: who sits the held-out exam."""
+    """[evaluate]: who sits the held-out exam, and in which forms."""
 
+    forms: tuple[Form, ...] = ("free", "choice")
+    """free: in the player's own words; choice: the tasks that have options, with them. The first one is primary: its
+    figures fill the columns of the leaderboard and every comparison; the other stands beside it."""
     concurrency: int = Field(32, ge=1)
     """Episodes in flight."""
     arms: tuple[Arm, ...] = ()
     """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
+
+    @field_validator("forms")
+    @classmethod
+    def _one_or_two(cls, value: tuple[Form, ...]) -> tuple[Form, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError('name one or both of "free" and "choice", each once')
+        return value
 
 
 class RunConfig(Section):
@@ -148,6 +192,7 @@ class RunConfig(Section):
     cpt: CptConfig = CptConfig()
     sft: SftConfig = SftConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    tracing: TracingConfig = TracingConfig()
 
     @model_validator(mode="after")
     def _names_exist(self) -> RunConfig:
@@ -231,8 +276,11 @@ def explain(error: ValidationError) -> str:
         return f"unknown key {'.'.join(place)!r}; {hint}"
     given = first.get("input")
     shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    if place[-1:] == ["key_env"] or redacted(shown) != shown:
+        shown = ""  # it may be a key
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{'.'.join(place) or 'run.toml'}: {first['msg'].removeprefix('Value error, ')}{shown}{more}"
+    said = redacted(first["msg"].removeprefix("Value error, "))
+    return f"{'.'.join(place) or 'run.toml'}: {said}{shown}{more}"
 
 
 def known_keys(place: list[str]) -> list[str]:

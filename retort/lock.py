@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -43,6 +44,8 @@ def alone(folder: Path) -> Iterator[None]:
     except Timeout:
         raise StageError(taken(folder)) from None
     except OSError as error:
+        if error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise  # told as what it is, like any write that fails so
         raise StageError(
             f"the run folder {str(folder)!r} cannot be locked ({error}): give a folder that you may write, on a file "
             "system with locks (--run)"

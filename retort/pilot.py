@@ -1,20 +1,22 @@
 """A pilot: a few tasks are really played, and calls, tokens, money and hours of the whole collection follow from them.
 
 The pilot's episodes stand in the run's ledger like any others, so nothing of what it cost is lost: the collection goes
-on from there. Intervals are percentile bootstraps over episodes (Efron 1979), 2,000 resamples with a fixed seed; tasks
-are drawn at random, since an exam's first tasks need not be like its others.
+on from there. What was sent is more than what the episodes hold, since calls fail and are repeated: the numbers of the
+episodes are raised to those of the ledger's accounts, where failed calls that may be billed stand by estimate.
+Intervals are percentile bootstraps over episodes (Efron 1979), 2,000 resamples with a fixed seed; tasks are drawn at
+random, since an exam's first tasks need not be like its others.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from agents.context import Mode
-from agents.errors import StageError
+from agents.errors import PROVIDER_KINDS, StageError
+from agents.seats.meter import RunAccount
 from distill.collect import collect, now
 from distill.ledger import Ledger
 from graphs.episode import Table
@@ -32,7 +34,7 @@ class Forecast(NamedTuple):
 
     name: str
     spent: float
-    """By the episodes that are recorded."""
+    """On the episodes that are recorded, calls that failed included."""
     left: float
     """By those still to be played."""
     low: float
@@ -54,38 +56,79 @@ def pilot(run: Run, tasks: int) -> str:
     drawn = random.Random(run.config.seed).sample(every, min(tasks, len(every)))
     lines: list[str] = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        for mode in options.modes:
-            table = Table.lay(run.collecting(mode))
-            now(
+        for name, context, part in run.to_collect(every):
+            table = Table.lay(context)
+            here = {task.id for task in part}
+            done = now(
                 collect(
-                    drawn,
+                    [task for task in drawn if task.id in here],
                     table,
                     ledger,
                     concurrency=options.concurrency,
                     samples=options.samples,
                     enough=options.enough,
                     budget=run.config.budget,
-                    title=f"pilot {mode}",
+                    title=f"pilot {name}",
                 )
             )
-            keys = {table.key(task, n): task.id for task in every for n in range(options.samples)}
-            played = [t for t in ledger.trajectories() if t.key in keys]
-            lines += forecast_text(mode, played, len(every), options.concurrency)
+            keys = {table.key(task, n): task.id for task in part for n in range(options.samples)}
+            recorded = list(ledger.trajectories())
+            played = [t for t in recorded if t.key in keys]
+            raised = overhead(recorded, ledger.accounts())
+            lines += [*forecast_text(name, played, len(part), options.concurrency, raised), *done.failed()]
+        lines += failures_text(ledger)
     return "\n".join(lines)
 
 
-def forecast_text(mode: Mode, played: Sequence[Trajectory], tasks: int, concurrency: int) -> list[str]:
-    """The forecast of one mode as lines."""
+def overhead(recorded: Sequence[Trajectory], accounts: Mapping[str, RunAccount]) -> dict[str, float]:
+    """Quantity -> how many times as much was sent as the recorded episodes hold; 1 where nothing failed."""
+    sent = [
+        (a.calls + a.failed, a.prompt + a.estimated_prompt, a.completion + a.estimated_completion, a.money)
+        for a in accounts.values()
+    ]
+    held = [
+        (sum(r.calls for r in u.roles.values()), u.prompt, u.completion, u.usd) for u in (t.usage for t in recorded)
+    ]
+    found = {}
+    for place, name in enumerate(("calls", "prompt tokens", "reply tokens", "usd")):
+        whole, part = sum(row[place] for row in sent), sum(row[place] for row in held)
+        found[name] = max(1.0, whole / part) if part else 1.0
+    return found
+
+
+def failures_text(ledger: Ledger) -> list[str]:
+    """What became of the calls that failed, as lines; none where none did."""
+    accounts = ledger.accounts().values()
+    failed, estimated = sum(a.failed for a in accounts), sum(a.estimated for a in accounts)
+    if not failed:
+        return []
+    kinds = ", ".join(f"{kind} {times}" for kind, times in ledger.faults().items() if kind in PROVIDER_KINDS)
+    tokens = sum(a.estimated_prompt + a.estimated_completion for a in accounts)
+    usd = sum(a.estimated_usd for a in accounts)
+    sent = sum(a.calls for a in accounts) + failed
+    money = f", {usd:,.2f} usd" if usd else ""
+    return [
+        f"  of {sent:,} calls sent so far {failed:,} failed ({kinds}); {estimated:,} of these may be billed and are "
+        f"counted above, by estimate: {tokens:,} tokens{money}"
+    ]
+
+
+def forecast_text(
+    name: str, played: Sequence[Trajectory], tasks: int, concurrency: int, raised: Mapping[str, float]
+) -> list[str]:
+    """The forecast of one part of the collection as lines; `raised` is `overhead`."""
+    if not played:
+        return [f"  pilot {name}: no task of {tasks} could be played to its end, so that nothing can be forecast"]
     groups: dict[str, list[Trajectory]] = {}
     for trajectory in played:
         groups.setdefault(trajectory.task_id, []).append(trajectory)
     left = tasks - len(groups)
     kept = sum(any(t.verdict.accepted for t in group) for group in groups.values())
     lines = [
-        f"  pilot {mode}: {len(groups)} of {tasks} tasks played, {kept} with an accepted episode; the other {left}:",
+        f"  pilot {name}: {len(groups)} of {tasks} tasks played, {kept} with an accepted episode; the other {left}:",
         f"  {'':<16}{'spent':>12}{'to come':>12}   95 % interval",
     ]
-    for row in forecast(list(groups.values()), left, concurrency):
+    for row in forecast(list(groups.values()), left, concurrency, raised):
         digits = 2 if row.name in ("usd", "hours") else 0
         numbers = f"{row.spent:>12,.{digits}f}{row.left:>12,.{digits}f}"
         lines.append(f"  {row.name:<16}{numbers}   {row.low:,.{digits}f} to {row.high:,.{digits}f}")
@@ -94,12 +137,15 @@ def forecast_text(mode: Mode, played: Sequence[Trajectory], tasks: int, concurre
     return lines
 
 
-def forecast(groups: Sequence[Sequence[Trajectory]], left: int, concurrency: int) -> list[Forecast]:
+def forecast(
+    groups: Sequence[Sequence[Trajectory]], left: int, concurrency: int, raised: Mapping[str, float] | None = None
+) -> list[Forecast]:
     """Each quantity for `left` more tasks, from the episodes of each played task.
 
     Args:
         groups: the episodes of one task each: tasks are resampled whole, with all samples that they needed.
         concurrency: episodes in flight; hours are their seconds divided by it.
+        raised: quantity -> times as much was sent as the episodes hold; None = what they hold.
     """
     measured = {
         "episodes": [float(len(group)) for group in groups],
@@ -113,7 +159,7 @@ def forecast(groups: Sequence[Sequence[Trajectory]], left: int, concurrency: int
     picks = dice.integers(0, len(groups), size=(RESAMPLES, len(groups)))
     found = []
     for name, values in measured.items():
-        row = np.array(values)
+        row = np.array(values) * (raised or {}).get(name, 1.0)
         low, high = np.quantile(row[picks].mean(axis=1) * left, (0.025, 0.975))
         found.append(Forecast(name, float(row.sum()), float(row.mean() * left), float(low), float(high)))
     return found

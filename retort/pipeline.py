@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.answers import fold
 from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
 from agents.files import read_json, read_jsonl, write_json, write_jsonl
-from agents.task import Task
+from agents.task import Form, Task
 from graphs.contents import recall, remember
+from graphs.trajectory import digest
 
-from .boards import COLLECTED, NOTES, differences
-from .config import DEMONSTRATOR, Arm, RunConfig, write_resolved
+from .boards import COLLECTED
+from .config import DEMONSTRATOR, RunConfig, write_resolved
 from .doctor.base import checked_base
+from .evaluation import evaluate, leaderboard
 from .lock import alone
-from .stages import HASHES, looked_at, mark, parts_of, sources, unmark
-from .table import STAGES, stages_of
+from .parts import Parts
+from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
+from .table import STAGES, Stage, stages_of
 
 if TYPE_CHECKING:
     from distill.collect import Collected
@@ -81,11 +83,19 @@ class Run:
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")
         return f"hf:{folder}"
 
-    def collecting(self, mode: Mode) -> Context:
+    def collecting(self, mode: Mode, form: Form = "free") -> Context:
         """The context of collected episodes: held-out pages barred, faults put in where the config says."""
         options = self.config.collect
         context = self.context(options.team, mode, options.verify, held_out=True)
-        return context.model_copy(update={"faults": options.faults})
+        return context.model_copy(update={"faults": options.faults, "form": form})
+
+    def to_collect(self, tasks: Sequence[Task]) -> Iterator[tuple[str, Context, list[Task]]]:
+        """What is collected, part by part: its name, the context, and those of `tasks` that are played in it."""
+        for mode in self.config.collect.modes:
+            for form in FORMS:
+                part = [task for task in tasks if form_of(task, self.config.collect.choice) == form]
+                if part:
+                    yield mode if form == "free" else f"{mode}, choice", self.collecting(mode, form), part
 
     def context(self, team: str, mode: Mode, verify: Verify, *, held_out: bool) -> Context:
         """The runtime context of an episode; `held_out` bars the pages that training must not see."""
@@ -97,6 +107,14 @@ class Run:
             mode=mode,
             verify=verify,
         )
+
+
+FORMS: tuple[Form, ...] = ("free", "choice")
+
+
+def form_of(task: Task, share: float) -> Form:
+    """The form in which a training question is played: of those with options a share of `share`, by its id."""
+    return "choice" if task.options and int(digest(task.id), 16) % 10_000 < share * 10_000 else "free"
 
 
 def index(run: Run) -> str:
@@ -152,35 +170,35 @@ def collect(run: Run) -> str:
     tasks = run.tasks("train")[: options.tasks]
     said = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        for mode in options.modes:
-            table = Table.lay(run.collecting(mode))
+        for name, context, part in run.to_collect(tasks):
+            table = Table.lay(context)
             how = {"concurrency": options.concurrency, "samples": options.samples, "workers": options.workers}
             playing = play_all(
-                tasks,
+                part,
                 table,
                 ledger,
-                title=f"collect {mode}",
+                title=f"collect {name}",
                 enough=options.enough,
                 budget=run.config.budget,
-                told=partial(summarise, run, mode),
+                told=partial(summarise, run, name),
                 **how,
             )
             done = now(playing)
             if done.failures:
                 raise StageError(
-                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint "
-                    f"({done.failures}); the others are recorded, run the same command again for the rest"
+                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint; the "
+                    "others are recorded, run the same command again for the rest\n" + "\n".join(done.failed())
                 )
-            said.append(f"{mode}: {done.said()}")
+            said.append(f"{name}: {done.said()}")
     write_json(run.folder / COLLECTED, board_parts(run.collecting(options.modes[0])))  # the mode is no part of it
     return "; ".join(said)
 
 
-def summarise(run: Run, mode: str, done: Collected) -> None:
-    """Write what collecting in one mode has done and cost into collect.json."""
+def summarise(run: Run, name: str, done: Collected) -> None:
+    """Write what collecting one part has done and cost into collect.json."""
     path = run.folder / "collect.json"
     modes = read_json(path, "collect") if path.exists() else {}
-    write_json(path, {**modes, mode: done.model_dump(mode="json")})
+    write_json(path, {**modes, name: done.model_dump(mode="json")})
 
 
 def dataset(run: Run) -> str:
@@ -198,9 +216,9 @@ def dataset(run: Run) -> str:
     barred = HeldOut.model_validate(read_json(run.folder / "held_out.json", "exam"))
     chunks = Library.open(run.folder / "library", without=frozenset(barred.chunks)).chunks
     current = set()
-    for mode in options.modes:
-        table = Table.lay(run.collecting(mode))
-        current |= {table.key(task, n) for task in every.values() for n in range(options.samples)}
+    for _, context, part in run.to_collect(list(every.values())):
+        table = Table.lay(context)
+        current |= {table.key(task, n) for task in part for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         result = sort_ledger(every, ledger, run.config.dataset.per_task, current)
         if len(result.kept) + len(result.dropped) != len(ledger):
@@ -212,7 +230,8 @@ def dataset(run: Run) -> str:
                 f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one"
             )
         tests = [task for task in every.values() if task.split == "test"]
-        report = leaks(training_texts(result.kept, chunks), barred, tests, Library.open(run.folder / "library"))
+        texts = training_texts(result.kept, chunks, run.config.dataset)
+        report = leaks(texts, barred, tests, Library.open(run.folder / "library"))
         write_json(run.folder / "leaks.json", [leak_proof(report)])
         report.check()
         counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
@@ -268,45 +287,19 @@ def training_said(done: TrainingResult) -> str:
     )
 
 
-def evaluate(run: Run) -> str:
-    """Every arm plays the held-out tasks on the same board."""
-    from evals.replay import replay
+def check_budget(run: Run, only: Sequence[str] | None) -> None:
+    """Raise ConfigError where the money of a stage that plays could not be counted."""
+    from agents.seats.prices import check_prices
 
-    tasks = run.tasks("test")[: run.config.evaluate.tasks]
-    options = run.config.evaluate
-    said = replay(run.folder, tasks, contexts(run), concurrency=options.concurrency, budget=run.config.budget)
-    return "; ".join([said, *differences(run.folder)])
-
-
-def contexts(run: Run) -> dict[str, Context]:
-    """Arm -> context; every arm is scored by the same verifier without help."""
-    return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
-
-
-def player(run: Run, arm: Arm) -> str:
-    """What kind of player sits in an arm, as the leaderboard tells it."""
-    if arm.team in ("base", "cpt", "student") and arm.team not in run.config.teams:
-        return {"base": "base", "cpt": "base+cpt", "student": "student"}[arm.team]
-    return "student" if arm.team == "student" else "teacher" if arm.team == run.config.collect.team else "team"
-
-
-def leaderboard(run: Run) -> str:
-    """Scores into leaderboard.{json,csv,md} and report.html."""
-    from evals.leaderboard import ArmSpec, build_leaderboard, format_table, write_leaderboard
-    from evals.report import write_report
-
-    arms = [
-        ArmSpec(name=arm.name, player=player(run, arm), mode=arm.mode, seat=run.team(arm.team).reason.model)
-        for arm in run.config.arms()
-    ]
-    board = build_leaderboard(run.folder, arms, tasks=run.config.evaluate.tasks)
-    write_leaderboard(run.folder, board)
-    notes = differences(run.folder)
-    write_json(run.folder / NOTES, notes)
-    for note in notes:
-        say(f"{'':<12} note: {note}")
-    write_report(run.folder, board)
-    return fold(format_table(board).splitlines()[0])
+    config = run.config
+    plays: list[tuple[str, Mode, Verify]] = []
+    if only is None or "collect" in only:
+        plays += [(config.collect.team, mode, config.collect.verify) for mode in config.collect.modes]
+    if only is None or "evaluate" in only:
+        plays += [(arm.team, arm.mode, "score") for arm in config.arms() if arm.team in config.teams]
+    for name, mode, verify in plays:
+        context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)
+        check_prices(config.budget, context)
 
 
 WORK: dict[str, Callable[[Run], str]] = {
@@ -321,13 +314,28 @@ WORK: dict[str, Callable[[Run], str]] = {
 }
 
 
+def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> dict[str, Found]:
+    """The states of all stages; raises StageError where one that `stage` reads is not fresh.
+
+    Args:
+        code: what `sources` told; None = the source as it is now.
+    """
+    found = looked_at(run, code)
+    late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
+    if late:
+        raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first")
+    return found
+
+
 def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) -> None:
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
         StageError: a stage outside `only` that a wanted one reads is not fresh, the base cannot be trained, or another
             process works on the run.
+        ConfigError: a budget in USD with seats that have no price, said before anything is done.
     """
+    check_budget(run, only)
     with alone(run.folder):
         write_resolved(run.config, run.folder)
         recall(run.folder / HASHES)
@@ -345,12 +353,7 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
     for stage in stages_of(run.config):
         if only is not None and stage.name not in only:
             continue
-        found = looked_at(run, code)
-        late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
-        if late:
-            raise StageError(
-                f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first"
-            )
+        found = needed(run, stage, code)
         state, why = found[stage.name].state, found[stage.name].why
         if state == "fresh" and only is not None:
             why = unusable(run, stage.name)

@@ -14,7 +14,7 @@ from agents.context import Seat
 from agents.prompts import prompt
 from agents.reason import ask
 from agents.seats import split_spec
-from agents.task import Task
+from agents.task import Form, Task
 from graphs.contents import recall, remember
 
 from .boards import differences
@@ -88,7 +88,12 @@ def played(run: Run, collects: bool, evaluates: bool) -> list[str]:
         for arm in config.arms():
             own = arm.team not in config.teams
             seat = Seat(model=f"hf:{trained[arm.team]}") if own else config.teams[arm.team].reason
-            lines.append(row(f"evaluate {arm.name}", estimate(tasks, (arm.mode,)), len(tasks), seat))
+            for form in config.evaluate.forms:
+                asked = [task for task in tasks if form == "free" or task.options]
+                primary = form == config.evaluate.forms[0]
+                if asked and (primary or form == "free" or arm.in_choice(seat.model) == "graph"):
+                    name = f"evaluate {arm.name}" if primary else f"  {form}: {arm.name}"
+                    lines.append(row(name, estimate(asked, (arm.mode,), form), len(asked), seat))
     if len(lines) == 1:
         return ["  nothing would be played"]
     budget = ", ".join(f"{name} {value:g}" for name, value in config.budget if value is not None)
@@ -122,13 +127,13 @@ class Estimate(NamedTuple):
     """Generated tokens."""
 
 
-def estimate(tasks: Sequence[Task], modes: Sequence[str]) -> Estimate:
+def estimate(tasks: Sequence[Task], modes: Sequence[str], form: Form = "free") -> Estimate:
     """One call a hop and one to answer; closed book one call; 4 characters a token."""
     episodes = calls = prompts = replies = 0
     for task in tasks:
         for mode in modes:
             turns = 1 if mode == "cot" else max(1, len(task.hops)) + 1
-            opening = len(prompt(mode)) + len(ask(task.question, task.options)) + 200
+            opening = len(prompt(mode)) + len(ask(task.question, task.shown(form))) + 200
             episodes += 1
             calls += turns
             prompts += sum(opening + n * (OBSERVATION_CHARS + REPLY_CHARS) for n in range(turns)) // 4

@@ -44,10 +44,11 @@ def show(run: Path, what: str | None, arm: str | None) -> str:
 
 
 def recorded(run: Path) -> Iterator[Trajectory]:
-    """Every episode of a run: collected ones, then the held-out exam's."""
+    """Every episode of a run: collected ones, then the held-out exam's, then those of the dev tasks."""
     from distill.ledger import Ledger
 
-    for path in (run / "ledger.sqlite", run / "scores" / "ledger.sqlite"):
+    for folder in (run, run / "scores", run / "scores" / "dev"):
+        path = folder / "ledger.sqlite"
         if path.exists():
             with Ledger(path) as ledger:
                 yield from ledger.trajectories()
@@ -80,7 +81,10 @@ def episode_text(trajectory: Trajectory) -> str:
     t = trajectory
     verdict = "accepted" if t.verdict.accepted else "not accepted: " + (", ".join(t.verdict.reasons) or t.stop)
     label = f"  label {t.label}" if t.label else ""
-    lines = [f"{t.key}  task {t.task_id}  team {t.team}  {t.mode}  stop {t.stop}{label}  {verdict}", "-" * WIDTH]
+    lines = [
+        f"{t.key}  task {t.task_id}  team {t.team}  {t.mode}  {t.form}  stop {t.stop}{label}  {verdict}",
+        "-" * WIDTH,
+    ]
     for message in t.messages:
         lines += turn_lines(message)
     lines.append("-" * WIDTH)
@@ -92,11 +96,12 @@ def episode_text(trajectory: Trajectory) -> str:
     if t.agreement is not None:
         lines.append(f"agrees  with {t.agreement:.0%} of its task's samples")
     usage = t.usage
+    named = f" = option {t.choice!r}" if t.form == "choice" else ""
     for role, cost in usage.roles.items():
         usd = f", {cost.usd:.4f} USD" if cost.usd else ""
         lines.append(f"{role:<8}{cost.calls} calls, {cost.prompt} + {cost.completion} tokens{usd}")
     lines.append(
-        f"answer {t.answer!r} = option {t.choice!r}; {len(t.searches)} searches, {usage.calls} calls, "
+        f"answer {t.answer!r}{named}; {len(t.searches)} searches, {usage.calls} calls, "
         f"{usage.prompt} + {usage.completion} tokens, {usage.seconds:.2f} s"
     )
     return "\n".join(lines)

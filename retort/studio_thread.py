@@ -48,7 +48,7 @@ def stored(folder: Path, key: str) -> Episode:
 
     run = Run(load_config(folder), folder)
     known: list[str] = []
-    for name in ("ledger.sqlite", "scores/ledger.sqlite"):
+    for name in ("ledger.sqlite", "scores/ledger.sqlite", "scores/dev/ledger.sqlite"):
         if not (run.folder / name).exists():
             continue
         with Ledger(run.folder / name) as ledger:
@@ -76,8 +76,9 @@ def context_of(run: Run, played: Trajectory, *, collected: bool) -> Context | No
     """What an episode is played with by today's config; None where its team cannot be seated."""
     try:
         if collected and played.team == run.config.collect.team:
-            return run.collecting(played.mode)
-        return run.context(played.team, played.mode, "score", held_out=collected)
+            return run.collecting(played.mode, played.form)
+        context = run.context(played.team, played.mode, "score", held_out=collected)
+        return context.model_copy(update={"form": played.form})
     except StageError:
         return None
 

@@ -47,9 +47,11 @@ EXAM = (
     "distill/guessable.py",
     "distill/levels.py",
     "distill/live.py",
+    "distill/names.py",
     "distill/probe.py",
     "distill/scenarios.py",
     "distill/split.py",
+    "distill/statements.py",
     "distill/wording.py",
 )
 """What builds and audits an exam."""
@@ -205,7 +207,9 @@ STAGES: dict[str, Stage] = {
                 "distill/keep.py",
                 "distill/leaks.py",
                 "distill/ledger.py",
+                "distill/names.py",
                 "distill/split.py",
+                "distill/statements.py",
                 "retort/pipeline.py:dataset",
             ),
             ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json")
@@ -238,8 +242,7 @@ STAGES: dict[str, Stage] = {
             ("exam", "cpt", "sft"),
             ("evaluate.tasks", "board"),
             ("exam.jsonl", "library/chunks.jsonl"),
-            (*PLAY, *RUNNER, "evals/replay.py", "evals/scores.py")
-            + ("retort/pipeline.py:contexts", "retort/pipeline.py:evaluate"),
+            (*PLAY, *RUNNER, *EXAM, "evals/*.py") + ("retort/evaluation.py",),
             ("scores", "board.json"),
             (players, tools),
         ),
@@ -251,21 +254,15 @@ STAGES: dict[str, Stage] = {
             ("exam.jsonl", "exam.json", "scores/*.jsonl", "collect.json", "dataset.json", "data/README.md")
             + ("board.json", COLLECTED_BOARD, "leaks.json", *(f"students/*/{name}" for name in TOLD)),
             (
-                "agents/answers.py",
-                "agents/context.py",
-                "agents/task.py",
-                "distill/baselines.py",
-                "distill/cues.py",
-                "distill/drafts.py",
-                "distill/guessable.py",
-                "distill/probe.py",
+                *PLAY,
+                *RUNNER,
+                *EXAM,
                 "evals/**/*",
                 "graphs/trajectory.py",
                 "retort/boards.py",
-                "retort/pipeline.py:leaderboard",
-                "retort/pipeline.py:player",
+                "retort/evaluation.py",
             ),
-            ("leaderboard.json", "leaderboard.csv", "leaderboard.md", NOTES, "report.html"),
+            ("leaderboard.json", "leaderboard.csv", "leaderboard.md", "baselines.jsonl", NOTES, "report.html"),
             (players,),
         ),
     )

@@ -14,7 +14,7 @@ facts = "facts.jsonl"
 [exam]
 train = 60
 test = 40
-dev = 4
+dev = 16
 [cpt]
 method = "full"
 max_steps = 2

@@ -18,7 +18,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from agents.seats.scripted import Scripted, open_scripted
 
-Fault = Callable[[int, dict[str, Any]], tuple[int, dict[str, Any]] | None]
+Fault = Callable[[int, dict[str, Any]], tuple[int, Any] | str | None]
+"""Number of the request (from 1) and its body -> status and JSON (or bytes) instead of the reply; "cut" breaks the
+reply off, "stall" never answers; None = the seat answers."""
 
 
 def to_langchain(rows: list[dict[str, Any]]) -> list[BaseMessage]:
@@ -70,6 +72,7 @@ class Server:
         self.in_flight = 0
         self.most_in_flight = 0
         self._lock = threading.Lock()
+        self._ending = threading.Event()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -92,6 +95,13 @@ class Server:
                     if delay:
                         time.sleep(delay)
                     broken = fault(number, body) if fault else None
+                    if isinstance(broken, str):
+                        self.close_connection = True
+                        if broken == "stall":
+                            owner._ending.wait(60)
+                        else:
+                            self.send(200, {"choices": []}, missing=10)
+                        return
                     if broken is not None:
                         self.send(*broken)
                         return
@@ -101,11 +111,11 @@ class Server:
                     with owner._lock:
                         owner.in_flight -= 1
 
-            def send(self, status: int, body: dict[str, Any]) -> None:
-                data = json.dumps(body).encode()
+            def send(self, status: int, body: Any, missing: int = 0) -> None:
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
+                self.send_header("content-length", str(len(data) + missing))
                 self.end_headers()
                 with suppress(BrokenPipeError, ConnectionResetError):  # a client that stopped waiting
                     self.wfile.write(data)
@@ -121,6 +131,7 @@ class Server:
 
     def stop(self) -> None:
         """End it."""
+        self._ending.set()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()

@@ -10,15 +10,16 @@ from agents.files import write_json, write_jsonl, write_text
 from agents.seats.meter import Account
 from agents.task import LEVELS, Hop, Task
 from distill.collect import Collected
+from evals.likelihood import Option, Weighed
 from evals.rows import ArmSpec
 from graphs.trajectory import Hit, Search, Trajectory, Usage, Verdict
 
 BOARD = "b0a2d00000000001"
 ARMS = (
-    ArmSpec(name="base", player="base", seat="hf:tiny-base"),
-    ArmSpec(name="base+cpt", player="base+cpt", seat="hf:students/cpt"),
+    ArmSpec(name="base", player="base", seat="hf:tiny-base", choice="likelihood"),
+    ArmSpec(name="base+cpt", player="base+cpt", seat="hf:students/cpt", choice="likelihood"),
     ArmSpec(name="student", player="student", seat="hf:students/sft"),
-    ArmSpec(name="student closed book", player="student", mode="cot", seat="hf:students/sft"),
+    ArmSpec(name="student closed book", player="student", mode="cot", seat="hf:students/sft", choice="likelihood"),
     ArmSpec(name="teacher", player="teacher", seat="scripted:answer-key@exam.jsonl"),
 )
 
@@ -54,8 +55,8 @@ def make_tasks(test: int = 30, train: int = 12) -> list[Task]:
 
 def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajectory:
     """An honest-looking episode that ends with `answer`; None = it reached the limit of steps."""
-    mode = changes.get("mode", "react")
-    letters = [f"{'ABCDEFGH'[i]}) {option}" for i, option in enumerate(task.options)]
+    mode, form = changes.get("mode", "react"), changes.get("form", "free")
+    letters = [f"{'ABCDEFGH'[i]}) {option}" for i, option in enumerate(task.shown(form))]
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": "\n".join([task.question, *letters]), "node": "task", "train": False}
     ]
@@ -77,7 +78,7 @@ def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajec
         messages.append({"role": "assistant", "content": "\n".join(lines), "node": "reason", "train": True})
     right = answer == task.gold
     verdict = Verdict(
-        well_formed=answer in task.options,
+        well_formed=answer in (task.shown(form) or (answer,)) and answer is not None,
         grounded=True if quotes else None,
         correct=right,
         accepted=right,
@@ -92,7 +93,7 @@ def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajec
         "messages": tuple(messages),
         "searches": searches,
         "answer": answer,
-        "choice": answer if answer in task.options else None,
+        "choice": answer if answer in task.shown(form) else None,
         "quotes": quotes,
         "verdict": verdict,
         "stop": "limit:steps" if answer is None else "answered",
@@ -111,14 +112,45 @@ def play(tasks: Sequence[Task], team: str, is_right: Callable[[int], bool], **ch
     return [episode(t, team, t.gold if is_right(i) else wrong_option(t), **changes) for i, t in enumerate(tasks)]
 
 
+def weighed(task: Task, right: bool, *, passages: bool = True) -> Weighed:
+    """A task whose gold weighs most, or another option."""
+    best = task.gold if right else wrong_option(task)
+    options = [Option(text=text, tokens=2, total=-1.0 if text == best else -9.0, prior=-8.0) for text in task.options]
+    return Weighed(
+        key=f"weighed-{task.id}",
+        task_id=task.id,
+        board=BOARD,
+        passages=passages,
+        hits=task.evidence if passages else (),
+        prompt_tokens=90,
+        options=tuple(options),
+        choice=best,
+    )
+
+
 def stem(arm: str) -> str:
     """The arm's name in its file names, as evals.replay writes it."""
     return arm.replace(" ", "-")
 
 
-def write_arm(run: Path, arm: str, trajectories: Iterable[Trajectory]) -> None:
-    """scores/ARM.trajectories.jsonl."""
-    write_jsonl(run / "scores" / f"{stem(arm)}.trajectories.jsonl", trajectories)
+def write_arm(run: Path, arm: str, trajectories: Iterable[Trajectory], form: str = "") -> None:
+    """scores/ARM.trajectories.jsonl, or scores/ARM.FORM.trajectories.jsonl."""
+    write_jsonl(run / "scores" / f"{stem(arm)}{form and '.' + form}.trajectories.jsonl", trajectories)
+
+
+def write_weighed(run: Path, arm: str, rows: Iterable[Weighed]) -> None:
+    """scores/ARM.choice.likelihood.jsonl."""
+    write_jsonl(run / "scores" / f"{stem(arm)}.choice.likelihood.jsonl", rows)
+
+
+def write_choice(run: Path, held_out: Sequence[Task]) -> None:
+    """The choice form of the five arms: student and teacher play, the options of the others are weighed."""
+    for arm, share in (("base", 3), ("base+cpt", 2), ("student closed book", 4)):
+        passages = arm != "student closed book"
+        rows = [weighed(task, i % share == 0, passages=passages) for i, task in enumerate(held_out)]
+        write_weighed(run, arm, rows)
+    write_arm(run, "student", play(held_out, "student", lambda i: i % 20 != 19, form="choice"), "choice")
+    write_arm(run, "teacher", play(held_out, "teacher", lambda i: True, form="choice"), "choice")
 
 
 def write_run(run: Path, test: int = 30) -> Path:
@@ -137,6 +169,7 @@ def write_run(run: Path, test: int = 30) -> Path:
     closed = play(held_out, "student", lambda i: i % 4 == 1, mode="cot")
     write_arm(run, "student closed book", closed)
     write_arm(run, "teacher", play(held_out, "teacher", lambda i: True))
+    write_choice(run, held_out)
     for stage in ("cpt", "sft"):
         curve = [
             {"step": 5 * i, "loss": 3.0 / (1 + i), "lr": 1e-3, "seconds": i, "tokens": 100 * i} for i in range(1, 21)

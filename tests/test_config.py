@@ -29,7 +29,7 @@ def written(folder: Path, text: str) -> Path:
         (GOOD + "[exm]\n", "unknown key 'exm'; did you mean 'exam'?"),
         (GOOD + "[board]\ntopk = 3\n", "unknown key 'board.topk'; did you mean 'top_k'?"),
         (GOOD + "[board.limits]\nstep = 3\n", "unknown key 'board.limits.step'; did you mean 'steps'?"),
-        (GOOD + "[collect]\nzzz = 1\n", "unknown key 'collect.zzz'; known here: concurrency, enough"),
+        (GOOD + "[collect]\nzzz = 1\n", "unknown key 'collect.zzz'; known here: choice, concurrency, enough"),
         (GOOD + '[teams.a]\nreason = {model = "hf:x", temprature = 1}\n', "did you mean 'temperature'?"),
         (GOOD + '[teams.a]\nreasn = "hf:x"\n', "did you mean 'reason'?"),
         (GOOD + '[[evaluate.arms]]\nname = "a"\nteem = "student"\n', "did you mean 'team'?"),

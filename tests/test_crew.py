@@ -139,7 +139,7 @@ def config(folder: Path, server: Server) -> Path:
     little.write_microdomain(folder)
     seat = f'{{ model = "openai:m@{server.url}", price = {{ prompt = 1.0, completion = 10.0 }} }}'
     text = f'name = "k"\n[corpus]\nmanuals = "manual"\nfacts = "facts.jsonl"\n[teams.teacher]\nreason = {seat}\n'
-    write_text(folder / "run.toml", text + "[exam]\ntrain = 60\ntest = 20\n[budget]\nusd = 5\n")
+    write_text(folder / "run.toml", text + "[exam]\ntrain = 60\ntest = 20\n[collect]\nchoice = 0\n[budget]\nusd = 5\n")
     return folder / "run.toml"
 
 

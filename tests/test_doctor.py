@@ -157,13 +157,12 @@ async def test_an_idle_adapter_is_told_in_other_seats_too(values: dict[str, Any]
 
 async def test_roles_that_share_a_seat_are_probed_once_and_urls_each(tmp_path: Path) -> None:
     with ailing() as one, ailing("thought_lost") as other:
-        both = f"openai:base@{one.url},{other.url.replace('http://', 'http://me:hush@')}"
+        both = f"openai:base@{one.url},{other.url}"
         team = {"reason": {"model": both}, "search": {"model": both, "max_tokens": 32}}
         sections = await probed(tmp_path, {"teacher": team})
     assert len(sections) == 2
     assert sections[0].title.startswith("student.reason, student.search, teacher.reason, teacher.search: 'base' at")
     assert [names([section], "broken") for section in sections] == [set(), {"thought_lost"}]
-    assert "hush" not in table(sections)
 
 
 def test_a_dead_port_costs_seconds(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_every_fact_is_valid_and_its_page_says_so(tmp_path: Path, name: str) -> 
     facts, remarks = read_facts(tmp_path / "facts.jsonl")
     assert facts == [Fact.model_validate_json(row.line()) for row in rows] and not remarks
     library = Library.build(read_corpus(tmp_path / "corpus"))
-    known, dropped, lost = find_evidence(facts, library)
+    known, dropped, lost, _ = find_evidence(facts, library)
     assert len(known) == len(facts) and not dropped and lost is None
     for item in known:
         chunk = library.chunk(item.hop.chunk)

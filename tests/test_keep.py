@@ -118,7 +118,7 @@ def test_hidden_reasoning_is_trained_only_on_request(good: tuple[Task, Trajector
 
 def test_training_texts_hold_what_a_student_reads(good: tuple[Task, Trajectory]) -> None:
     _, trajectory = good
-    texts = dict(training_texts([trajectory], little.library().chunks[:1]))
+    texts = dict(training_texts([trajectory], little.library().chunks[:1], DatasetConfig()))
     assert set(texts) == {trajectory.key, little.library().chunks[0].id}
     assert "[1] The heater > heater_limit" in texts[trajectory.key]
     assert "heater_limit default" in texts[trajectory.key]

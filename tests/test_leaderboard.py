@@ -13,6 +13,7 @@ import synthetic_run as synthetic
 
 from agents.errors import BoardError, StageError
 from agents.files import read_jsonl, write_jsonl
+from distill.baselines import BASELINES
 from evals.leaderboard import (
     ArmSpec,
     Leaderboard,
@@ -68,31 +69,34 @@ def test_the_demonstrator_is_called_what_it_is(board: Leaderboard) -> None:
 
 
 def test_comparisons_are_paired(board: Leaderboard) -> None:
-    base, teacher, trivial = board.row("student").against
+    base, teacher, *baselines = board.row("student").against
     assert (base.role, base.other, base.better, base.worse) == ("base", "base", 49, 0)
     assert base.difference == pytest.approx(49 / 60) and base.p < 1e-12
     assert (teacher.role, teacher.better, teacher.worse, teacher.p) == ("teacher", 0, 6, 0.03125)
     assert teacher.interval.low < -0.1 < teacher.interval.high < 0
-    assert trivial.role == "trivial" and trivial.other == board.best_trivial == "majority"
-    assert trivial.p_binomial is not None and trivial.p_binomial < 1e-10
-    assert all(each.p <= each.p_holm for each in (base, teacher, trivial))
-    assert [each.role for each in board.row("teacher").against] == ["base", "trivial"]
+    assert all(each.p <= each.p_holm for each in (base, teacher, *baselines))
+    free = [name for name, one in BASELINES.items() if "free" in one.forms]
+    assert sorted(each.other for each in baselines) == sorted(free)
+    assert {each.role for each in board.row("teacher").against} == {"base", "baseline", "trivial"}
 
 
 def test_the_base_may_be_the_best_trivial_player(run: Path) -> None:
     held_out = [task for task in synthetic.make_tasks(60) if task.split == "test"]
     synthetic.write_arm(run, "base", synthetic.play(held_out, "base", lambda i: i % 2 == 0))
     board = build_leaderboard(run, synthetic.ARMS)
-    assert (board.best_trivial, board.best_trivial_accuracy) == ("base", 0.5)
-    base, teacher, trivial = board.row("student").against
+    assert board.best is not None and (board.best.name, board.best.accuracy) == ("base", 0.5)
+    base, teacher, *_, trivial = board.row("student").against
     assert trivial == base.model_copy(update={"role": "trivial"}) and teacher.role == "teacher"
-    assert [each.role for each in board.row("base").against] == ["teacher"]
+    assert {each.role for each in board.row("base").against} == {"teacher", "baseline"}
+    assert not board.row("base").by_level, "the base arm is the best of every level: nothing to compare it with"
 
 
 def test_without_base_and_teacher_the_trivial_baseline_remains(whole: Path) -> None:
     board = build_leaderboard(whole, [arm for arm in synthetic.ARMS if arm.name == "student"])
-    assert [each.role for each in board.rows[0].against] == ["trivial"]
-    assert format_table(board).startswith("student: 90.0 % of 60 held-out tasks right; best trivial (majority) 40.0 %")
+    assert board.best is not None and board.best.name in BASELINES
+    assert board.rows[0].against[-1].role == "trivial" and board.rows[0].against[-1].other == board.best.name
+    said = "student: 90.0 % of 60 held-out tasks right (choice form 95.0 %); best trivial"
+    assert " ".join(format_table(board).split()).startswith(f"{said} ({board.best.name}) ")
 
 
 def test_missing_tasks_count_as_wrong(run: Path) -> None:
@@ -111,9 +115,8 @@ def test_another_board_is_refused_with_names_and_hashes(run: Path) -> None:
     with pytest.raises(BoardError, match="different boards") as caught:
         build_leaderboard(run, synthetic.ARMS)
     said = str(caught.value)
-    assert (
-        f"'{synthetic.BOARD}': base, base+cpt, student closed book, teacher" in said and "'feed0000': student" in said
-    )
+    arms = "base, base+cpt, student, student closed book, teacher"  # the student's choice form is on the first board
+    assert f"'{synthetic.BOARD}': {arms}" in said and "'feed0000': student" in said
 
 
 def test_one_episode_of_another_board_is_refused(run: Path) -> None:
@@ -131,6 +134,10 @@ def test_wrong_mode_double_names_and_absent_arms_are_refused(run: Path) -> None:
         build_leaderboard(run, [synthetic.ARMS[0], synthetic.ARMS[0]])
     with pytest.raises(BoardError, match="arms 'a b' and 'A-b' share a file"):
         build_leaderboard(run, [ArmSpec(name=name, player="team") for name in ("a b", "A-b")])
+    with pytest.raises(BoardError, match="arms 'a' and 'a.choice' share a file"):
+        build_leaderboard(run, [ArmSpec(name=name, player="team") for name in ("a", "a.choice")])
+    with pytest.raises(BoardError, match="'frequent value' has the name of a trivial baseline"):
+        build_leaderboard(run, [ArmSpec(name="frequent value", player="team")])
     with pytest.raises(StageError, match="run the stage 'evaluate' for arm 'nobody'"):
         build_leaderboard(run, [ArmSpec(name="nobody", player="team")])
     with pytest.raises(StageError, match="at least one arm"):
@@ -147,14 +154,14 @@ def test_exam_that_holds_nothing_out_or_is_absent(run: Path, tmp_path: Path) -> 
 
 def test_records_of_another_shape_are_a_clear_error(run: Path) -> None:
     write_jsonl(run / "scores" / "student.trajectories.jsonl", [{"key": "x"}])
-    with pytest.raises(StageError, match=r"holds a row that is no Trajectory .*run the stage 'evaluate' again"):
+    with pytest.raises(StageError, match=r"holds a row that is no Trajectory .*run the stage 'evaluate' for arm"):
         build_leaderboard(run, synthetic.ARMS)
 
 
 def test_only_the_first_tasks(run: Path) -> None:
     for arm in synthetic.ARMS:
         synthetic.write_arm(run, arm.name, read_arm(run, arm.name)[:10])
-    board = build_leaderboard(run, synthetic.ARMS, tasks=10)
+    board = build_leaderboard(run, synthetic.ARMS, tasks=10, forms=["free"])
     assert (board.n, board.row("student").missing, board.row("student").accuracy.right) == (10, 0, 9)
 
 
@@ -163,7 +170,7 @@ def test_seats_do_not_tell_this_machine(run: Path) -> None:
         ArmSpec(name="student", player="student", seat=f"hf:{run.resolve() / 'students' / 'sft'}"),
         ArmSpec(name="base", player="base", seat=f"hf:{run.resolve().parent / 'models' / 'tiny'}"),
     ]
-    board = build_leaderboard(run, arms)
+    board = build_leaderboard(run, arms, forms=["free"])
     assert [row.seat for row in board.rows] == ["hf:students/sft", "hf:tiny"]
 
 
@@ -175,20 +182,31 @@ def test_files(run: Path, board: Leaderboard) -> None:
     student = rows["student"]
     assert list(rows) == [arm.name for arm in synthetic.ARMS]
     assert (float(student["accuracy"]), student["accuracy_right"], student["engineer_n"]) == (0.9, "54", "20")
-    assert (
-        float(student["base_p"]) < 1e-12 and student["teacher_worse"] == "6" and student["trivial_other"] == "majority"
-    )
+    assert float(student["base_p"]) < 1e-12 and student["teacher_worse"] == "6"
+    assert board.best is not None and student["trivial_other"] == board.best.name
+    assert (student["choice_accuracy_right"], rows["base"]["choice_how"]) == ("57", "likelihood")
+    assert float(student["engineer_trivial_p"]) < 0.001 and student["engineer_trivial_other"]
     assert rows["base"]["base_p"] == "" and rows["base"]["stops"] == "limit:steps=40;answered=20"
     text = (run / "leaderboard.md").read_text()
-    assert "| student | 90.0 [80-95] |" in text and "`teacher`: scripted demonstrator, no LLM" in text
+    assert "| student | 90.0 [80-95] |" in text and "| student | choice |" in text
+    assert "`teacher`: scripted demonstrator, no LLM" in text
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
+    played = read_jsonl(run / "baselines.jsonl")
+    assert len(played) == 120 and {row["form"] for row in played} == {"free", "choice"}
+    for baseline in board.also["choice"].baselines:
+        mean = sum(row["chances"][baseline.name] for row in played if row["form"] == "choice") / 60
+        assert mean == pytest.approx(baseline.accuracy)
 
 
 def test_table_fits_a_terminal(board: Leaderboard) -> None:
     text = format_table(board)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100 and text == text.rstrip()
-    assert lines[0] == "student: 90.0 % of 60 held-out tasks right; base 8.3 %; best trivial (majority) 40.0 %"
+    said = "student: 90.0 % of 60 held-out tasks right (choice form 95.0 %); base 8.3 %; best trivial"
+    flat = " ".join(text.split())
+    assert flat.startswith(said)
+    sizes = flat.partition("60 tasks in ")[2].partition(" right, %")[0]
+    assert sizes.endswith("professional 20, consultant 20; 12 on unseen modules; 60 in the choice form")
     assert "teacher*" in text and "scripted demonstrator, no LLM" in text and "student closed book~" in text
     assert "student - base: +81.7 points" in text and "(longest option)" in text
     table = [line for line in lines if line.startswith(("base ", "base+cpt", "student  ", "teacher*"))]
@@ -198,8 +216,9 @@ def test_table_fits_a_terminal(board: Leaderboard) -> None:
 def test_long_names_are_cut_and_still_fit(run: Path) -> None:
     name = "a student with a very long name that nobody would want to read in a table of a terminal"
     synthetic.write_arm(run, name, read_arm(run, "student"))
-    board = build_leaderboard(run, [*synthetic.ARMS, ArmSpec(name=name, player="team")])
-    assert max(map(len, format_table(board).splitlines())) <= 100
+    long = ArmSpec(name=name, player="team", seat="scripted:answer-key", choice="none")
+    text = format_table(build_leaderboard(run, [*synthetic.ARMS, long]))
+    assert max(map(len, text.splitlines())) <= 100 and "…*  " in text
 
 
 def test_what_is_played_on_the_graph_makes_a_board(kettle: Path, tmp_path: Path) -> None:
@@ -211,7 +230,8 @@ def test_what_is_played_on_the_graph_makes_a_board(kettle: Path, tmp_path: Path)
         "teacher": little.context(run, verify="score"),
     }
     said = replay(run, tasks, contexts, concurrency=2)
-    assert said == replay(run, tasks, contexts, concurrency=2) == "right: base 0/6, teacher 6/6"
+    assert said == "right: base 0/6, teacher 6/6; choice form: base 0/6, teacher 6/6"
+    assert said == replay(run, tasks, contexts, concurrency=2)
     arms = [
         ArmSpec(name="base", player="base", seat="scripted:lines"),
         ArmSpec(name="teacher", player="teacher", seat="scripted:answer-key@exam.jsonl"),
@@ -222,3 +242,6 @@ def test_what_is_played_on_the_graph_makes_a_board(kettle: Path, tmp_path: Path)
     assert (teacher.accuracy.right, teacher.searched, teacher.means["grounded"]) == (6, 1.0, 1.0)
     assert teacher.means["evidence_recall"] == 1.0 and board.board is not None
     assert Score.model_validate(read_jsonl(run / "scores" / "teacher.jsonl")[0]).correct == 1.0
+    shown = [read_arm(run, "teacher", form=form)[0].messages[1]["content"] for form in (None, "choice")]
+    assert "\nA) " not in shown[0] and "\nA) " in shown[1]
+    assert teacher.also["choice"].accuracy.right == 6 and board.also["choice"].n == 6

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import little
 import pytest
 
 from agents.errors import ProofError
 from agents.library.corpus import Document
 from agents.library.index import Library
 from agents.task import Task
+from distill.dataset import DatasetConfig, training_texts, write_dataset
+from distill.keep import sort_ledger
 from distill.leaks import leaks
-from distill.split import HeldOut, Names, distinctive, tokens
+from distill.names import Names, distinctive, tokens
+from distill.split import HeldOut
+from graphs.episode import Table, play
 
 PAGES = {
     "pump_rate": "Pump rate.\n\nThe pump turns eleven times before the first drop of water comes out of it.",
@@ -103,3 +113,58 @@ def test_whole_names_only() -> None:
     assert [distinctive(name) for name in ("listen", "pump_rate", "a.b", "http2", "getName", "Name", "-a")] == [
         False, True, True, True, True, False, True,
     ]  # fmt: skip
+
+
+def planted(where: str, kettle: Path) -> Any:
+    """A kept episode with the held-out name `pump_rate` in one place of what is trained."""
+    trajectory = asyncio.run(play(little.tasks(little.library())[0], Table.lay(little.context(kettle))))
+    plain = json.loads(trajectory.to_json())
+    turn = next(m for m in plain["messages"] if m.get("tool_calls"))
+    function = turn["tool_calls"][0]["function"]
+    if where == "reasoning":
+        turn["reasoning_content"] = "The pump_rate would be another question."
+    elif where == "argument":
+        function["arguments"]["query"] = "pump_rate"
+    elif where == "name of an argument":
+        function["arguments"]["pump_rate"] = 1
+    elif where == "number in an argument":
+        function["arguments"]["deep"] = [{"pump_rate": None}]
+    elif where == "name of a tool":
+        function["name"] = "pump_rate"
+    elif where == "name of an observation":
+        next(m for m in plain["messages"] if m["role"] == "tool")["name"] = "pump_rate"
+    elif where == "schema":
+        plain["tools"][0]["function"]["description"] = "Looks up pump_rate and the like."
+    elif where == "property of a schema":
+        plain["tools"][0]["function"]["parameters"]["properties"]["pump_rate"] = {"type": "string"}
+    return type(trajectory).model_validate(plain)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "reasoning",
+        "argument",
+        "name of an argument",
+        "number in an argument",
+        "name of a tool",
+        "name of an observation",
+        "schema",
+        "property of a schema",
+    ],
+)
+def test_everything_that_a_row_trains_is_searched(where: str, kettle: Path, library: Library) -> None:
+    kept, config = planted(where, kettle), DatasetConfig(reasoning=True)
+    report = leaks(training_texts([kept], (), config), HELD, TASKS, library)
+    assert report.name_hits == 1
+    with pytest.raises(ProofError, match="pump_rate"):
+        report.check()
+
+
+def test_reasoning_that_is_not_trained_is_not_searched(kettle: Path, library: Library, tmp_path: Path) -> None:
+    """What is searched is the row that is written, by the same config."""
+    kept, task = planted("reasoning", kettle), little.tasks(little.library())[0]
+    for config, hits in ((DatasetConfig(), 0), (DatasetConfig(reasoning=True), 1)):
+        assert leaks(training_texts([kept], (), config), HELD, TASKS, library).name_hits == hits
+        write_dataset(tmp_path, {task.id: task}, sort_ledger({task.id: task}, [kept]), (), config)
+        assert (tmp_path / "data" / "sft.jsonl").read_text().count("pump_rate") == hits

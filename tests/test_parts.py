@@ -74,9 +74,6 @@ def test_a_chat_template_goes_by_content(section: str, tmp_path: Path) -> None:
     before = of(section, root)
     in_secret(template)
     assert changes(before, of(section, root)) == f"the chat template of [{section}] changed"
-    moved = template.rename(tmp_path / "moved.jinja")
-    now = of(section, root)
-    assert of(section, with_config(tmp_path, **{section: f'chat_template = "{moved}"'})) != now
 
 
 def test_how_often_a_training_is_saved_changes_nothing(tmp_path: Path) -> None:
@@ -143,6 +140,10 @@ NEUTRAL = {
     "agents/seats/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",
     "agents/files.py": "reads and writes JSON lines",
+    "agents/answers.py": "training reads no answer; what plays and scores lists it",
+    "agents/context.py": "seats and boards; training opens no seat of a config",
+    "agents/redaction.py": "words of errors",
+    "agents/task.py": "imported by the context for a type",
     "graphs/contents.py": "hashes of files",
     "graphs/trajectory.py": "a hash, of the fingerprint of checkpoints",
 }

@@ -20,6 +20,7 @@ from evals.report import episodes, write_report
 from evals.report.episodes import LONGEST, Texts, script_json
 from evals.report.page import headline, sized
 from evals.report.plots import accuracy_plot, loss_plot, smooth
+from evals.scores import file_stem
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!--<script>\u2028&quot;"
 
@@ -113,17 +114,23 @@ def test_what_the_page_says(whole: tuple[Path, Leaderboard], page: Page) -> None
 def test_headline_tells_a_clear_difference_from_chance(whole: tuple[Path, Leaderboard]) -> None:
     run, board = whole
     assert "more than chance explains" in headline(board)
-    poor = headline(build_leaderboard(run, [synthetic.ARMS[1]]))
-    assert "28.3 points below majority, more than chance explains" in poor
-    won = board.row("student").against[-1].model_copy(update={"difference": 0.02, "p_holm": 0.4})
+    poor = board.row("student").against[-1].model_copy(update={"difference": -0.283, "other": "majority"})
+    assert "28.3 points below majority, more than chance explains" in sized(poor)
+    won = poor.model_copy(update={"difference": 0.02, "p_holm": 0.4})
     assert "2.0 points above majority, which chance may explain" in sized(won)
+    assert "% of 30 in the choice form" in headline(build_leaderboard(run, [synthetic.ARMS[1]]))
 
 
 def test_the_viewer_holds_every_episode(page: Page) -> None:
     data = page.data()
     tasks, texts, arms = data["tasks"], data["texts"], data["arms"]
     assert isinstance(tasks, list) and isinstance(texts, list) and isinstance(arms, list)
-    assert len(tasks) == 30 and [arm["name"] for arm in arms] == [arm.name for arm in synthetic.ARMS]
+    assert len(tasks) == 30 and [arm["name"] for arm in arms] == [
+        *(arm.name for arm in synthetic.ARMS),
+        "student (choice form)",
+        "teacher (choice form)",
+    ]
+    assert [arm["form"] for arm in arms] == ["free"] * 5 + ["choice"] * 2
     assert (data["hero"], data["left"]) == (2, 4) and len(texts) == len(set(texts))
     student = tasks[0]["episodes"][2]
     assert [m["role"] for m in student["messages"]] == ["user", "assistant", "tool", "assistant"]
@@ -140,12 +147,10 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     said = synthetic.episode(task, "student", HOSTILE, quotes=(HOSTILE,), stop=HOSTILE)
     bad = said.messages[1] | {"reasoning_content": HOSTILE, "malformed": HOSTILE}
     said = said.model_copy(update={"messages": (said.messages[0], bad, *said.messages[2:])})
-    from evals.replay import file_stem
-
     write_jsonl(run / "scores" / f"{file_stem(name)}.trajectories.jsonl", [said])
     proof = [{"name": HOSTILE, "passed": False, "detail": HOSTILE, "numbers": {HOSTILE: HOSTILE}}]
     write_text(run / "leaks.json", json.dumps(proof))
-    board = build_leaderboard(run, [ArmSpec(name=name, player=HOSTILE)])
+    board = build_leaderboard(run, [ArmSpec(name=name, player=HOSTILE, choice="none")])
     raw = write_report(run, board).read_text(encoding="utf-8")
     page = Page(raw)
     assert page.count("script") == 2 and not page.count("img")
@@ -192,7 +197,7 @@ def test_a_bare_run_has_a_report_too(tmp_path: Path) -> None:
     tasks = [synthetic.make_task(i) for i in range(3)]
     write_jsonl(run / "exam.jsonl", tasks)
     synthetic.write_arm(run, "student", synthetic.play(tasks, "student", lambda i: True))
-    board = build_leaderboard(run, [ArmSpec(name="student", player="student")])
+    board = build_leaderboard(run, [ArmSpec(name="student", player="student")], forms=["free"])
     text = " ".join(Page(write_report(run, board).read_text(encoding="utf-8")).words)
     assert "No student was trained" in text and "No proofs are recorded" in text and "No dataset was made" in text
     assert "No times are recorded" in text and "No episode failed" in text

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import synthetic_run as synthetic
 
 from agents.errors import StageError
 from agents.task import Task
-from evals.baselines import chances, drawn, summarise
-from evals.scores import MISSING, SCORES, Score, legend, score, score_arm, scorer
+from evals.baselines import mean_of, summarise
+from evals.scores import MISSING, NO_OPTION, SCORES, Score, legend, score, score_arm, scorer
 from graphs.trajectory import Hit, Search, Verdict
 
 
 @pytest.mark.parametrize("task", synthetic.make_tasks(12, 6), ids=lambda task: task.id)
 def test_every_gold_answer_scores_one(task: Task) -> None:
-    row = score(task, synthetic.episode(task, "student", task.gold))
-    assert (row.correct, row.answered, row.well_formed, row.grounded, row.evidence_recall) == (1.0,) * 5
-    assert row.choice == row.gold == task.gold
+    for form in ("free", "choice"):
+        row = score(task, synthetic.episode(task, "student", task.gold, form=form))
+        assert (row.correct, row.answered, row.well_formed, row.grounded, row.evidence_recall) == (1.0,) * 5
+        assert (row.form, row.choice, row.gold) == (form, task.gold if form == "choice" else None, task.gold)
 
 
 def test_gold_by_letter_and_open_question() -> None:
@@ -45,6 +44,18 @@ def test_a_limit_is_no_parse_failure_and_an_unread_answer_is() -> None:
     assert (row.well_formed, row.correct, row.reasons) == (0.0, 0.0, ("ambiguous",))
     assert score(task, synthetic.episode(task, "x", None, stop="malformed")).well_formed == 0.0
     assert score(task, synthetic.episode(task, "x", None, stop="gave_up")).well_formed == 1.0
+
+
+def test_an_answer_that_names_no_option_is_no_answer_of_the_choice_form() -> None:
+    task = synthetic.make_task(0)
+    for said in ("all of them", "E", f"{task.options[0]} or {task.options[1]}"):
+        row = score(task, synthetic.episode(task, "x", said, form="choice"))
+        assert (row.answered, row.correct, row.stop, row.form) == (0.0, 0.0, NO_OPTION, "choice")
+        assert score(task, synthetic.episode(task, "x", said)).answered == 1.0, "a free answer may be anything"
+    for said in (task.options[0], "B", f"D) {task.options[3]}"):
+        row = score(task, synthetic.episode(task, "x", said, form="choice"))
+        assert (row.answered, row.stop) == (1.0, "answered")
+    assert score(task, synthetic.episode(task, "x", None, form="choice")).stop == "limit:steps"
 
 
 def test_searching_and_evidence() -> None:
@@ -91,61 +102,21 @@ def test_double_and_stray_trajectories_are_refused() -> None:
     one = synthetic.episode(tasks[0], "x", tasks[0].gold)
     with pytest.raises(StageError, match="two trajectories of task 'test000'"):
         score_arm(tasks, [one, one], "x")
-    with pytest.raises(StageError, match="'test001', which is not in the held-out exam"):
+    with pytest.raises(StageError, match="'test001', which is not asked here"):
         score_arm(tasks[:1], [synthetic.episode(tasks[1], "x", "1")], "x")
     with pytest.raises(StageError, match="is of task 'test000', not 'test001'"):
         score(tasks[1], one)
 
 
-def choice(i: int, options: tuple[str, ...], gold: str, **changes: Any) -> Task:
-    """A task of one kind with these options."""
-    return synthetic.make_task(i, options=options, gold=gold, kind="lookup", **changes)
-
-
-def test_trivial_baselines_share_ties_exactly() -> None:
-    train = [choice(i, (gold, "x"), gold, hops=()) for i, gold in enumerate(["a", "a", "b", "b", "c"])]
-    tasks = [
-        choice(0, ("a", "c", "zz"), "a", hops=()),  # a was gold most often
-        choice(1, ("a", "b", "long one"), "b", hops=()),  # a and b tie
-        choice(2, ("p", "q", "rr", "ss"), "p", hops=()),  # none was ever gold
-    ]
-    found = chances(tasks, train)
-    assert found["random"] == pytest.approx([1 / 3, 1 / 3, 1 / 4])
-    assert found["majority"] == pytest.approx([1.0, 0.5, 0.25])
-    assert found["longest option"] == [0.0, 0.0, 0.0]
-    summary = summarise("majority", tasks, found["majority"])
-    assert summary.accuracy == pytest.approx(1.75 / 3) and not summary.per_task
-    assert summarise("longest option", tasks, found["longest option"]).per_task
-
-
-def test_the_majority_is_counted_within_the_family() -> None:
-    def about(i: int, attribute: str, options: tuple[str, ...], gold: str, **changes: Any) -> Task:
-        hop = synthetic.make_task(i).hops[0].model_copy(update={"attribute": attribute})
-        return choice(i, options, gold, hops=(hop,), **changes)
-
-    train = [about(i, "default", ("None", "0"), "None") for i in range(5)]
-    train += [about(9, "type", ("int", "None"), "int")]
-    assert chances([about(0, "type", ("None", "int"), "int")], train)["majority"] == [1.0]
-    assert chances([about(0, "unit", ("None", "int"), "None")], train)["majority"] == [0.5]
-    named = [task.model_copy(update={"provenance": {"family": "any"}}) for task in train]
-    asked = about(0, "unit", ("None", "int"), "None", provenance={"family": "any"})
-    assert chances([asked], named)["majority"] == [1.0]
-
-
-def test_baselines_of_open_questions() -> None:
-    train = [choice(i, (), "None", hops=()) for i in range(2)]
-    asked = [choice(0, (), "None", hops=()), choice(1, (), "1", hops=())]
-    assert chances(asked, train) == {"random": [0, 0], "majority": [1, 0], "longest option": [0, 0]}
-    assert chances(asked, [])["majority"] == [0, 0]
-
-
-@pytest.mark.parametrize("n", [1, 7, 40, 101])
-@pytest.mark.parametrize("chance", [0.25, 1 / 3, 0.5])
-def test_drawn_ties_are_right_as_often_as_expected(n: int, chance: float) -> None:
-    tasks = [synthetic.make_task(i) for i in range(n)]
-    values = [chance] * n
-    answers = drawn(tasks, values, "random")
-    assert abs(sum(answers) - chance * n) <= 0.5 + 1e-6
-    assert drawn(tasks, values, "random") == answers
-    sure = [float(i % 2) for i in range(n)]
-    assert drawn(tasks, sure, "x") == [value == 1.0 for value in sure]
+def test_a_baseline_is_summed_up_over_all_by_level_and_on_unseen_modules() -> None:
+    tasks = [synthetic.make_task(i) for i in range(6)]  # of the three levels in turn; 0 and 5 are of unseen modules
+    found = summarise("longest option", tasks, [1.0, 0.5, 0.25, 0.0, 0.5, 0.0])
+    assert (found.name, found.legend) == ("longest option", "The option with the most characters.")
+    assert found.accuracy == pytest.approx(2.25 / 6) and found.unseen == 0.5
+    assert found.levels == {"engineer": 0.5, "professional": 0.5, "consultant": 0.125}
+    seen = summarise("random", tasks[1:5], [0.25] * 4)
+    assert (seen.accuracy, seen.unseen) == (0.25, None)
+    nothing = summarise("random", [], [])
+    assert (nothing.accuracy, nothing.levels, nothing.unseen) == (0.0, {}, None)
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        mean_of([1.0], [True, False])

@@ -82,7 +82,7 @@ def test_a_ledger_gives_the_very_files_that_it_gave_in_memory(tmp_path: Path, pe
         result = sort_ledger(tasks, ledger, per_task)
         write_sorted(result, tmp_path / "streamed")
         counts = write_dataset(tmp_path / "streamed", tasks, result, [], DatasetConfig())
-        assert len(list(training_texts(result.kept, []))) == len(result.kept)
+        assert len(list(training_texts(result.kept, [], DatasetConfig()))) == len(result.kept)
     for name in ("kept.jsonl", "dropped.jsonl"):
         assert (tmp_path / "streamed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     rows = read_jsonl(tmp_path / "whole" / "dropped.jsonl")
@@ -180,7 +180,7 @@ db.close()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with Ledger(folder / "l.sqlite") as ledger:
     result = sort_ledger(tasks, ledger, 2)
-    count = sum(len(text) > 0 for _, text in training_texts(result.kept, []))
+    count = sum(len(text) > 0 for _, text in training_texts(result.kept, [], DatasetConfig()))
     write_dataset(folder, tasks, result, [], DatasetConfig())
     write_sorted(result, folder)
 print(len(result.kept), len(result.dropped), count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -1,10 +1,11 @@
 """The desk: the one place where a model of a team is called. What a call cost comes back with its reply.
 
 A call goes to the endpoint of its seat with most room, waits at that endpoint's gate, must end within the seat's
-`timeout` (the whole of it: an endpoint that sends a byte a minute is late too), and is counted on the run's meter. A
-reply made in this process says itself what it took (`response_metadata["seconds"]`): its share of the batch, no queue.
-Failures come out as ProviderError by class and are repeated by the graph's retry policies; only an empty reply is asked
-for again here, twice, since a reply that stays empty is the model's own.
+`timeout` (the whole of it: an endpoint that sends a byte a minute is late too), and is counted on the run's meter: by
+the endpoint's usage, or by estimate (estimate.py) where it failed after it was sent. A reply made in this process says
+itself what it took (`response_metadata["seconds"]`): its share of the batch, no queue. Failures come out as
+ProviderError by class and are repeated by the graph's retry policies; only an empty reply is asked for again here,
+twice, since a reply that stays empty is the model's own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from ..context import Seat
 from ..errors import ProviderError
+from ..redaction import redacted
 from ..state import Spent
 from . import REMOTE, open_seat, opened_seat, split_spec
+from .attempts import Request, bought_before, remember
+from .estimate import estimated_row, lost_call
 from .gate import Gate
 from .meter import OutOfBudget, count, current_meter
 
@@ -84,7 +88,7 @@ async def call(
     seconds: float | None = None,
     **options: Any,
 ) -> tuple[AIMessage, Spent]:
-    """One call of a seat.
+    """One call of a seat; a node that is repeated gets the replies that its earlier attempts paid for.
 
     Args:
         role: whose account the tokens go on.
@@ -100,29 +104,44 @@ async def call(
     """
     places = endpoints(seat)
     place = places[0] if len(places) == 1 else max(places, key=lambda each: each.gate.room)
+    request = Request.of(seat, role, messages, tools, options)
+    before = bought_before(request)
+    if before is not None:
+        return before
     player = await bound(place.seat, tools, options)
     meter = current_meter()
+    left = seconds
     for _ in range(EMPTY_AGAIN + 1):
+        if left is not None and left <= 0:
+            raise TimeoutError
         await place.gate.enter()
         try:
             if meter is not None and (used := meter.used_up()):
                 raise OutOfBudget(used)
             begun = time.monotonic()
             if place.remote:
-                reply = await answered(player, messages, place.seat, seconds)
+                reply = await answered(player, messages, place.seat, left)
                 took = time.monotonic() - begun
             else:
                 # in process nothing can hang, and waiting behind other episodes' requests is nobody's time
                 reply = checked(await player.ainvoke(list(messages)), seat)
                 took = float(reply.response_metadata.get("seconds", time.monotonic() - begun))
             row = account(seat, role, reply, took)
+            if place.remote and reply.usage_metadata is None and computed(reply):
+                count("usage")
+                row = estimated_row(row, seat, messages, tools, options, reply)
             place.gate.succeeded()
-        except ProviderError as error:
-            count(error.kind)
-            if error.kind in ("rate", "server"):
-                overloaded(place.gate, error)
-            elif error.kind == "refused" and len(places) > 1:
-                place.gate.close(DOWN_SECONDS)
+        except (ProviderError, TimeoutError, asyncio.CancelledError) as error:
+            if meter is not None and place.remote:
+                lost = lost_call(error, seat, role, messages, tools, options)
+                if lost is not None:
+                    meter.lost(lost)
+            if isinstance(error, ProviderError):
+                count(error.kind)
+                if error.kind in ("rate", "server"):
+                    overloaded(place.gate, error)
+                elif error.kind == "refused" and len(places) > 1:
+                    place.gate.close(DOWN_SECONDS)
             raise
         finally:
             place.gate.leave()
@@ -130,7 +149,10 @@ async def call(
             meter.paid(row)
         if not (place.remote and empty(reply)):
             break
+        left = None if left is None else left - row["seconds"]
         count("empty")
+    if place.remote:
+        remember(request, reply, row)
     return reply, row
 
 
@@ -166,7 +188,7 @@ async def answered(player: Any, messages: Sequence[BaseMessage], seat: Seat, sec
         if own:
             raise
         raise ProviderError(
-            "timeout", f"seat {seat.model!r} did not answer within {seat.timeout:g} s; raise its `timeout`"
+            "timeout", f"seat {redacted(seat.model)!r} did not answer within {seat.timeout:g} s; raise its `timeout`"
         ) from None
     return checked(reply, seat)
 
@@ -198,6 +220,11 @@ def account(seat: Seat, role: str, reply: AIMessage, seconds: float) -> Spent:
     cached = int((usage.get("input_token_details") or {}).get("cache_read", 0) or 0)
     usd = seat.price.usd(prompt, completion, cached) if seat.price else 0.0
     return Spent(role=role, prompt=prompt, completion=completion, cached=cached, usd=usd, seconds=seconds)
+
+
+def computed(reply: AIMessage) -> bool:
+    """Whether a reply without usage was computed: a prompt that outgrew the model was not."""
+    return reply.response_metadata.get("finish_reason") != "context"
 
 
 def forget() -> None:

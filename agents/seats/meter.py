@@ -1,16 +1,18 @@
 """The meter: what model calls cost by role, which faults endpoints made by class, and whether the budget is used up.
 
 A run lays its meter into the context of its tasks (`metered`); the desk finds it there. Without one nothing is counted.
+Calls that failed after they were sent may be billed all the same: an upper estimate of them counts against the budget,
+in counters of its own.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,9 +25,9 @@ class Budget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     usd: float | None = Field(None, gt=0)
-    """By the seats' prices."""
+    """By the seats' prices, failed calls that may be billed included."""
     tokens: int | None = Field(None, ge=1)
-    """Prompt and completion tokens over all roles."""
+    """Prompt and completion tokens over all roles, estimated ones of failed calls included."""
     hours: float | None = Field(None, gt=0)
     """Wall time."""
 
@@ -47,15 +49,69 @@ class Account(BaseModel):
     seconds: float = 0.0
     """In calls that succeeded."""
 
-    def plus(self, row: Spent) -> Account:
+    def plus(self, row: Spent) -> Self:
         """The account with one more call on it."""
-        return Account(
-            calls=self.calls + 1,
-            prompt=self.prompt + row["prompt"],
-            completion=self.completion + row["completion"],
-            cached=self.cached + row["cached"],
-            usd=self.usd + row["usd"],
-            seconds=round(self.seconds + row["seconds"], 4),
+        return self.model_copy(
+            update={
+                "calls": self.calls + 1,
+                "prompt": self.prompt + row["prompt"],
+                "completion": self.completion + row["completion"],
+                "cached": self.cached + row["cached"],
+                "usd": self.usd + row["usd"],
+                "seconds": round(self.seconds + row["seconds"], 4),
+            }
+        )
+
+
+class Lost(NamedTuple):
+    """A call that was sent and brought no reply, with what it may be billed at the most."""
+
+    role: str
+    billed: bool
+    """Whether it may be billed; not where the endpoint turned it away (429, 401, 503)."""
+    prompt: int = 0
+    completion: int = 0
+    usd: float = 0.0
+
+
+class RunAccount(Account):
+    """What one role has cost over a run: answered calls as the endpoint counted them, and failed ones by estimate."""
+
+    failed: int = 0
+    """Calls that were sent and brought no reply; those that found no connection are not among them."""
+    estimated: int = 0
+    """Of these, calls that may be billed all the same: they timed out, were cut, or came as no chat completion."""
+    estimated_prompt: int = 0
+    """Their prompt tokens, 4 characters each."""
+    estimated_completion: int = 0
+    """Their reply tokens, `max_tokens` each."""
+    estimated_usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens, estimated ones included."""
+        return self.prompt + self.completion + self.estimated_prompt + self.estimated_completion
+
+    @property
+    def money(self) -> float:
+        """USD, estimated ones included."""
+        return self.usd + self.estimated_usd
+
+    def with_all(self, other: RunAccount) -> RunAccount:
+        """Both accounts together."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields}
+        return self.model_copy(update=sums)
+
+    def with_failed(self, call: Lost) -> RunAccount:
+        """The account with one more failed call on it."""
+        return self.model_copy(
+            update={
+                "failed": self.failed + 1,
+                "estimated": self.estimated + call.billed,
+                "estimated_prompt": self.estimated_prompt + call.prompt,
+                "estimated_completion": self.estimated_completion + call.completion,
+                "estimated_usd": self.estimated_usd + call.usd,
+            }
         )
 
 
@@ -98,7 +154,7 @@ class Meter:
         self.purse = purse or OwnPurse()
         self._before = seconds
         self._begun = time.monotonic()
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, RunAccount] = {}
         self._faults: Counter[str] = Counter()
 
     @property
@@ -108,18 +164,29 @@ class Meter:
 
     def paid(self, row: Spent) -> None:
         """A call succeeded."""
-        self._accounts[row["role"]] = self._accounts.get(row["role"], Account()).plus(row)
+        self._accounts[row["role"]] = self._accounts.get(row["role"], RunAccount()).plus(row)
         self.purse.add(row["prompt"] + row["completion"], row["usd"])
+
+    def lost(self, call: Lost) -> None:
+        """A call was sent and brought no reply."""
+        self._accounts[call.role] = self._accounts.get(call.role, RunAccount()).with_failed(call)
+        self.purse.add(call.prompt + call.completion, call.usd)
 
     def fault(self, kind: str) -> None:
         """An endpoint failed, or a reply had to be mended."""
         self._faults[kind] += 1
 
-    def unsettled(self) -> tuple[dict[str, Account], dict[str, int]]:
+    def unsettled(self) -> tuple[dict[str, RunAccount], dict[str, int]]:
         """Accounts and faults since the last call of this, to be written down."""
         accounts, faults = self._accounts, dict(self._faults)
         self._accounts, self._faults = {}, Counter()
         return accounts, faults
+
+    def put_back(self, accounts: Mapping[str, RunAccount], faults: Mapping[str, int]) -> None:
+        """What `unsettled` gave could not be written down: it is still to be."""
+        for role, account in accounts.items():
+            self._accounts[role] = self._accounts.get(role, RunAccount()).with_all(account)
+        self._faults.update(faults)
 
     def used_up(self) -> str | None:
         """Which part of the budget is used up, in words; None where there is some left."""

@@ -12,16 +12,18 @@ import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel
 
 from ..context import Seat
-from ..errors import ProviderError, SeatError, need
+from ..errors import PROVIDER_KINDS, ProviderError, SeatError, need
+from ..redaction import know, redacted, secrets_of_url
 from ..transport.aside import set_aside
 from .turns import my_turn, turn_over
+from .usage import read_completion
 
 need("langchain_openai", "openai")
 need("aiohttp", "openai")
@@ -34,6 +36,8 @@ QUOTA_SECONDS = 120.0
 """A 429 that asks to wait longer than this is no overload: the run stops and says when to come back."""
 MOST_SAID = 300
 """Characters of an endpoint's own words that an error repeats."""
+MOST_READ = 20_000
+"""Characters of them that are looked through for keys: a page of HTML may be megabytes long."""
 
 
 def provider_error(error: Exception, where: str, key: str) -> ProviderError:
@@ -48,21 +52,30 @@ def provider_error(error: Exception, where: str, key: str) -> ProviderError:
         kind, next_step = "rate", "lower the concurrency, or run again later"
         if after is not None and after > QUOTA_SECONDS:
             kind, next_step = "quota", f"the endpoint asks to come back in {after / 60:.0f} minutes"
-    elif isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
-        kind, next_step = "auth", "is the key in the environment variable that `key_env` names?"
     elif isinstance(error, openai.APIStatusError) and 400 <= error.status_code < 500:
-        kind, next_step = "request", "the endpoint refuses the request itself: model name, tools, or parameters"
+        kind = "auth" if error.status_code in (401, 403) else "request"
+        next_step = REFUSED.get(error.status_code, "it refuses the request itself: model name, tools, or parameters")
     elif isinstance(error, openai.APIStatusError) and error.status_code >= 500:
         after = retry_after(error)
         kind, next_step = "server", "the endpoint failed; run again to continue"
+    words = str(error)
+    if isinstance(
+        error, openai.APIConnectionError
+    ):  # the client says "Request timed out." of a refused connection, too
+        words = f"{PROVIDER_KINDS[kind]}: {deepest(error)}"
     status = error.status_code if isinstance(error, openai.APIStatusError) else None
     told = f" ({status})" if status else ""
-    said = " ".join(str(error).split())[:MOST_SAID] or type(error).__name__
-    if key:
-        said = said.replace(key, "[key]")
+    said = redacted(" ".join(words[:MOST_READ].split()), [key])[:MOST_SAID] or type(error).__name__
     return ProviderError(kind, f"endpoint {where}{told}: {said}; {next_step}", after, status)
 
 
+REFUSED = {
+    401: "is the key in the environment variable that `key_env` names?",
+    402: "top up the account, or name another endpoint",
+    403: "may this key use this model? the environment variable that `key_env` names holds it",
+    404: "is the model's name right, and does the URL end in /v1?",
+}
+"""Status of a refusal -> what to do."""
 NEXT_STEP = {
     "refused": "is the server running, and is the URL right?",
     "cut": "the answer broke off; run again to continue",
@@ -97,6 +110,14 @@ def connection_kind(error: openai.APIConnectionError) -> str:
     return "timeout" if isinstance(error, openai.APITimeoutError) else "refused"
 
 
+def deepest(error: BaseException) -> str:
+    """What the first of an error's causes says: `Connect call failed`, `Name or service not known`."""
+    cause: BaseException | None = error
+    while cause is not None:
+        error, cause = cause, cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
+
+
 def retry_after(error: openai.APIStatusError) -> float | None:
     """Seconds that the endpoint asks to wait: `retry-after-ms`, or `Retry-After` as seconds or as a date."""
     said = error.response.headers.get("retry-after-ms")
@@ -110,7 +131,7 @@ def retry_after(error: openai.APIStatusError) -> float | None:
     return None
 
 
-NO_COMPLETION = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+NO_COMPLETION = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError)
 """What the client and LangChain raise where a body is JSON or not, but no chat completion."""
 
 
@@ -134,7 +155,19 @@ class ReasoningChatOpenAI(ChatOpenAI):
         try:
             if self._use_responses_api(payload):
                 return await super()._agenerate(messages, stop, run_manager, **kwargs)
-            return self._create_chat_result(await self._posted(payload))
+            answer = await self._posted(payload)
+        except (openai.APIError, *NO_COMPLETION) as error:
+            return self._failed(error)
+        return self.read(answer)
+
+    def read(self, raw: object) -> ChatResult:
+        """An endpoint's JSON as a message; usage that cannot be is left out.
+
+        Raises:
+            ProviderError: it is no chat completion.
+        """
+        try:
+            return self._create_chat_result(raw)
         except (openai.APIError, *NO_COMPLETION) as error:
             return self._failed(error)
 
@@ -167,21 +200,18 @@ class ReasoningChatOpenAI(ChatOpenAI):
         raise provider_error(error, self._where, self._key) from None
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
-        raw = response.model_dump(warnings=False) if isinstance(response, BaseModel) else response
-        if not isinstance(raw, dict):
-            return super()._create_chat_result(raw, generation_info)  # names what came instead of a completion
-        said = [choice.get("message") or {} for choice in raw.get("choices") or []]
-        odd = [set_aside(message) for message in said]  # ChatOpenAI fails on them as a whole
+        raw = read_completion(response.model_dump(warnings=False) if isinstance(response, BaseModel) else response)
+        (said,) = (choice["message"] for choice in raw["choices"])
+        calls = set_aside(said)  # ChatOpenAI fails on them as a whole
         result = super()._create_chat_result(raw, generation_info)
-        for generation, message, calls in zip(result.generations, said, odd, strict=False):
-            extra = generation.message.additional_kwargs
-            thought = message.get("reasoning_content") or message.get("reasoning")
-            if thought:
-                extra["reasoning_content"] = thought
-            if message.get("refusal"):
-                extra["refusal"] = message["refusal"]
-            if calls and isinstance(generation.message, AIMessage):
-                generation.message.invalid_tool_calls += calls
+        message = result.generations[0].message
+        thought = said.get("reasoning_content") or said.get("reasoning")
+        if thought:
+            message.additional_kwargs["reasoning_content"] = thought
+        if said.get("refusal"):
+            message.additional_kwargs["refusal"] = said["refusal"]
+        if calls and isinstance(message, AIMessage):
+            message.invalid_tool_calls += calls
         return result
 
     def _convert_chunk_to_generation_chunk(
@@ -236,13 +266,18 @@ def open_openai(model: str, url: str | None, seat: Seat) -> ReasoningChatOpenAI:
         SeatError: the environment variable with the key is empty and the endpoint is not on this machine.
     """
     key = os.environ.get(seat.key_env, "")
+    know(key, *secrets_of_url(url or os.environ.get("OPENAI_BASE_URL", "")))
     if not key and url is not None and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1"):
         key = "none"  # local servers ask for no key, the client insists on one
     if not key:
         raise SeatError(f"seat {seat.model!r}: environment variable {seat.key_env!r} is empty; export the key there")
+    base, _, query = (url or "").partition("?")
     return ReasoningChatOpenAI(
         model=model,
-        base_url=url,
+        base_url=base or None,
+        # Parameters of the URL (`?api-version=...`) go behind the path of each request; as a part of `base_url` the
+        # client would put the path behind them.
+        default_query=dict(parse_qsl(query)) or None,
         api_key=key,
         temperature=seat.temperature,
         max_tokens=seat.max_tokens,  # an alias of max_completion_tokens, which older servers lack

@@ -23,6 +23,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..context import Seat
 from ..errors import MissingExtra, SeatError
+from ..redaction import redacted
 
 START_SECONDS = 600.0
 """How long a server may take to become healthy; 33-69 s for a tiny model on 2 cores, minutes for a large one."""
@@ -57,7 +58,7 @@ def wait_healthy(process: subprocess.Popen[bytes], url: str, log: Path, seconds:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     process.terminate()
-    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
+    tail = redacted("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]))
     raise SeatError(f"the vLLM server on {url} did not become healthy; its log {log} ends:\n{tail}")
 
 

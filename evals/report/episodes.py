@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from agents.task import Task, is_right
+from agents.task import Form, Task, is_right
 from graphs.trajectory import Trajectory
 
 from ..rows import Leaderboard
@@ -26,6 +26,16 @@ def script_json(value: Any) -> str:
     """JSON that stands inside a script element whatever its texts say: no `<`, `>`, `&`, and nothing beyond ASCII."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return "".join(_ESCAPES.get(c, c) for c in text) if any(c in text for c in "<>&") else text
+
+
+class Seated(NamedTuple):
+    """An arm in one form, with its episodes."""
+
+    arm: str
+    kind: str
+    form: Form
+    played: Mapping[str, Trajectory]
+    """Task id -> trajectory."""
 
 
 class Texts:
@@ -86,11 +96,9 @@ def episode(task: Task, t: Trajectory, texts: Texts) -> dict[str, Any]:
     }
 
 
-def task_row(
-    number: int, task: Task, arms: Sequence[str], played: Mapping[str, Mapping[str, Trajectory]], texts: Texts
-) -> dict[str, Any]:
-    """One task with the episodes of all arms, null where an arm has none."""
-    found = [played[arm].get(task.id) for arm in arms]
+def task_row(number: int, task: Task, seats: Sequence[Seated], texts: Texts) -> dict[str, Any]:
+    """One task with the episodes of all arms and forms, null where there is none."""
+    found = [seated.played.get(task.id) for seated in seats]
     return {
         "number": number,
         "id": texts.add(task.id),
@@ -105,13 +113,11 @@ def task_row(
     }
 
 
-def viewer(
-    board: Leaderboard, tasks: Sequence[Task], played: Mapping[str, Mapping[str, Trajectory]], limit: int = LIMIT
-) -> tuple[str, str]:
+def viewer(board: Leaderboard, tasks: Sequence[Task], seats: Sequence[Seated], limit: int = LIMIT) -> tuple[str, str]:
     """(JSON for the page, note on what was left out).
 
     Args:
-        played: arm -> task id -> trajectory.
+        seats: every arm in the primary form first, in the order of the rows.
         limit: bytes that the JSON may take.
     """
     arms = [row.arm for row in board.rows]
@@ -119,9 +125,9 @@ def viewer(
     texts = Texts()
     rows: list[dict[str, Any]] = []
     size = 10_000
-    for number, task in _in_order_of_interest(tasks, played[hero]):
+    for number, task in _in_order_of_interest(tasks, seats[arms.index(hero)].played):
         before = (len(texts.rows), texts.size)
-        row = task_row(number, task, arms, played, texts)
+        row = task_row(number, task, seats, texts)
         cost = len(script_json(row)) + 1
         if size + cost + texts.size > limit:
             del texts.rows[before[0] :]
@@ -130,11 +136,18 @@ def viewer(
         size += cost
         rows.append(row)
     rows.sort(key=lambda row: int(row["number"]))
-    about = [{"name": r.arm, "kind": r.kind} for r in board.rows]
+    about = [
+        {
+            "name": seat.arm if seat.form == board.form else f"{seat.arm} ({seat.form} form)",
+            "kind": seat.kind,
+            "form": seat.form,
+        }
+        for seat in seats
+    ]
     teacher = board.first("teacher")
     left = teacher.arm if teacher and teacher.arm != hero else arms[0]
     data = {"arms": about, "hero": arms.index(hero), "left": arms.index(left), "texts": texts.rows, "tasks": rows}
-    note = f"All {len(tasks)} held-out tasks, every arm."
+    note = f"All {len(tasks)} held-out tasks, every arm and form that was played."
     if len(rows) < len(tasks):
         note = (
             f"{len(rows)} of {len(tasks)} held-out tasks, to keep this page below {limit / 1e6:.1f} MB: as many that "

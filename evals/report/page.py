@@ -17,9 +17,10 @@ from agents.errors import need
 from agents.files import write_text
 from agents.task import LEVELS
 
-from ..leaderboard import read_arm, read_exam
-from ..rows import Comparison, Leaderboard, Row
-from ..tables import number, p_value, percent
+from ..notes import count, notes, number, p_value, percent
+from ..played import read_arm, read_exam
+from ..rows import Comparison, Leaderboard, Row, Standing
+from ..tables import baseline_rows
 from . import episodes, material, plots
 
 
@@ -35,10 +36,13 @@ def headline(board: Leaderboard) -> str:
     name = hero.arm[:1].upper() + hero.arm[1:]
     said = f"{name} answers {percent(hero.accuracy.value)} % of {board.n} held-out questions right"
     said += f" (95 % interval {low} to {high} %)"
+    for form, each in hero.also.items():
+        said += f", {percent(each.accuracy.value)} % of {each.n} in the {form} form"
     if base is not None and base.arm != hero.arm:
         said += f"; its untrained base answers {percent(base.accuracy.value)} %"
-    if board.best_trivial != (base.arm if base else None):
-        said += f", the best trivial baseline ({board.best_trivial}) {percent(board.best_trivial_accuracy)} %"
+    best = board.best
+    if best is not None and best.name != (base.arm if base else None):
+        said += f", the best trivial baseline ({best.name}) {percent(best.accuracy)} %"
     rival = next((each for each in hero.against if each.role == "trivial"), None)
     return f"{said}. {sized(rival)}" if rival else f"{said}."
 
@@ -48,7 +52,7 @@ def sized(rival: Comparison) -> str:
     away = "above" if rival.difference >= 0 else "below"
     clear = "more than chance explains" if rival.p_holm < 0.05 else "which chance may explain"
     points = f"{abs(100 * rival.difference):.1f} points {away} {rival.other}"
-    return f"That is {points}, {clear} (exact McNemar, Holm-corrected {p_value(rival.p_holm)})."
+    return f"That is {points}, {clear} (paired exact test, Holm-corrected {p_value(rival.p_holm)})."
 
 
 def failures(board: Leaderboard) -> dict[str, Any]:
@@ -57,6 +61,12 @@ def failures(board: Leaderboard) -> dict[str, Any]:
     reasons = list(dict.fromkeys(name for row in board.rows for name in row.reasons))
     rows = [(row, [row.stops.get(s, 0) for s in stops], [row.reasons.get(r, 0) for r in reasons]) for row in board.rows]
     return {"stops": stops, "reasons": reasons, "rows": rows}
+
+
+def compared(row: Row) -> list[tuple[Standing, Comparison]]:
+    """Every comparison of an arm, form by form: all tasks first, then level by level."""
+    found = [row, *row.also.values()]
+    return [(each, c) for each in found for c in (*each.against, *each.by_level)]
 
 
 def conduct(row: Row) -> list[str]:
@@ -77,9 +87,18 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
     jinja2 = need("jinja2", "report")
     markup = need("markupsafe", "report").Markup
     held_out, train = read_exam(run)
-    held_out = held_out[: board.n]
-    played = {row.arm: {t.task_id: t for t in read_arm(run, row.arm)} for row in board.rows}
-    data, note = episodes.viewer(board, held_out, played, limit)
+    held_out = held_out[: board.limit]
+    seats = [
+        episodes.Seated(row.arm, row.kind, board.form, {t.task_id: t for t in read_arm(run, row.arm)})
+        for row in board.rows
+    ]
+    seats += [
+        episodes.Seated(row.arm, row.kind, form, {t.task_id: t for t in read_arm(run, row.arm, form=form)})
+        for row in board.rows
+        for form, each in row.also.items()
+        if each.how == "graph"
+    ]
+    data, note = episodes.viewer(board, held_out, seats, limit)
     curves = material.curves(run)
     script = _asset("viewer.js")
     proofs = material.proofs(run)
@@ -90,7 +109,7 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "number": number, "p": p_value}
+    environment.filters |= {"percent": percent, "number": number, "p": p_value, "count": count}
     page = environment.from_string(_asset("page.html.jinja")).render(
         board=board,
         hero=board.hero(),
@@ -100,6 +119,9 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
         levels=[level for level in LEVELS if board.levels.get(level)],
         tint=plots.colours([row.arm for row in board.rows]),
         conduct=conduct,
+        compared=compared,
+        baselines=baseline_rows(board),
+        told=notes(board),
         accuracy=markup(plots.accuracy_plot(board)),
         losses=markup(plots.loss_plot(curves)) if curves else None,
         trainings=material.trainings(run),

@@ -70,7 +70,7 @@ def plain(text: str) -> str:
 
 
 def accuracy_plot(board: Leaderboard) -> str:
-    """Accuracy of every arm by level with Wilson intervals; a dashed stroke at the best trivial baseline's."""
+    """Accuracy of every arm by level with Wilson intervals; a dashed stroke at the best trivial player's of each."""
     groups: list[tuple[str, int]] = [("all", board.n)]
     groups += [(level, board.levels[level]) for level in LEVELS if board.levels.get(level)]
     groups += [("unseen modules", board.unseen)] if board.unseen else []
@@ -91,13 +91,12 @@ def accuracy_plot(board: Leaderboard) -> str:
             above = [100 * max(0.0, rate.high - rate.value) for _, rate in at]
             look = {"color": tint[row.arm], "marker": MARKERS[i % len(MARKERS)], "label": plain(row.arm)}
             axes.errorbar([x for x, _ in at], values, [below, above], linestyle="none", capsize=3, markersize=7, **look)
-        trivial = next((b for b in board.baselines if b.name == board.best_trivial), None)
-        heights = [board.best_trivial_accuracy]
-        if trivial is not None:
-            heights += [trivial.levels.get(level, 0.0) for level in LEVELS if board.levels.get(level)]
-        for x, height in enumerate(heights):
-            name = plain(f"best trivial: {board.best_trivial}") if x == 0 else None
-            axes.hlines(100 * height, x - 0.45, x + 0.45, colors=INK, linestyles="dashed", linewidth=1.2, label=name)
+        best = [board.best, *(board.best_by_level.get(level) for level in LEVELS if board.levels.get(level))]
+        for x, each in enumerate(best):
+            if each is not None:
+                name = plain(f"best trivial: {each.name}") if x == 0 else None
+                stroke: dict[str, Any] = {"colors": INK, "linestyles": "dashed", "linewidth": 1.2, "label": name}
+                axes.hlines(100 * each.accuracy, x - 0.45, x + 0.45, **stroke)
         axes.set_xticks(range(len(groups)), [f"{name}\n{n} task{'s' * (n != 1)}" for name, n in groups])
         axes.set_xlim(-0.55, len(groups) - 0.45)
         axes.set_ylim(-3, 103)

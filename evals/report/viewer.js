@@ -63,7 +63,7 @@
     const text = T(message.text);
     if (message.role === "system" || (message.role === "user" && !critique)) {
       const more = el("details");
-      more.append(el("summary", "", message.role === "user" ? "question and options" : "prompt"), el("pre", "", text));
+      more.append(el("summary", "", message.role === "user" ? "question as asked" : "prompt"), el("pre", "", text));
       box.append(more);
     } else if (message.role === "tool") {
       box.append(marked(text, episode.quotes.map((quote) => finder(T(quote).replace(/^["“]|["”]$/g, "")))));
@@ -101,14 +101,17 @@
     place.append(el("p", "note more", parts.join(" · ")));
   }
 
-  function ask(task) {
+  // Options are shown where one of the two episodes was played with them.
+  const lettered = (task, arms) => task.options.length && arms.some((arm) => data.arms[arm].form === "choice");
+
+  function ask(task, arms) {
     const place = $("question");
     place.replaceChildren();
     const tags = el("div", "tags");
     tags.append(tag(T(task.id)), tag(task.level), tag(T(task.kind)));
     if (task.unseen) tags.append(tag("unseen module"));
     place.append(tags, el("p", "asked", T(task.question)));
-    if (!task.options.length) { place.append(el("p", "good", "Gold: " + T(task.gold))); return; }
+    if (!lettered(task, arms)) { place.append(el("p", "good", "Gold: " + T(task.gold))); return; }
     const list = el("ol");
     for (const option of task.options) list.append(el("li", option === task.gold ? "gold" : "", T(option) + (option === task.gold ? "  (gold)" : "")));
     place.append(list);
@@ -129,7 +132,7 @@
     unseen: (task) => task.unseen,
   };
   const words = (task, arms) => {
-    const numbers = [task.id, task.kind, task.question, task.gold, ...task.options];
+    const numbers = [task.id, task.kind, task.question, task.gold, ...(lettered(task, arms) ? task.options : [])];
     for (const arm of arms) {
       const episode = task.episodes[arm];
       if (episode) for (const m of episode.messages) numbers.push(m.text, ...(m.calls || []));
@@ -148,9 +151,10 @@
       $("pane-right").replaceChildren();
       return;
     }
-    ask(task);
-    pane($("pane-left"), Number($("left").value), task);
-    pane($("pane-right"), Number($("right").value), task);
+    const pair = [Number($("left").value), Number($("right").value)];
+    ask(task, pair);
+    pane($("pane-left"), pair[0], task);
+    pane($("pane-right"), pair[1], task);
   }
 
   function choose() {

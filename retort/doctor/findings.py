@@ -68,11 +68,10 @@ def line_of(text: str, most: int = MOST_SEEN) -> str:
 
 
 def without(text: str, secret: str) -> str:
-    """`text` without a key, however it was escaped on its way here."""
-    for form in sorted({secret, secret.strip(), repr(secret)[1:-1]}, key=len, reverse=True):
-        if len(form) > 4:  # "none" is what local servers get
-            text = text.replace(form, "[key]")
-    return text
+    """`text` without a key, however it was written on its way here; to be cut afterwards."""
+    from agents.redaction import redacted  # late: see above
+
+    return redacted(text, [secret])
 
 
 def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

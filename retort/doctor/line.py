@@ -89,6 +89,11 @@ class Address:
         except ValueError:
             return "a URL that cannot be read"
 
+    def at(self, path: str) -> str:
+        """The URL of a request; parameters of the endpoint's URL stay behind the path."""
+        base, mark, query = self.url.partition("?")
+        return f"{base.rstrip('/')}{path}{mark}{query}"
+
     @property
     def readable(self) -> bool:
         """Whether it is a URL that a request can go to."""
@@ -208,7 +213,8 @@ class Line:
         first = choices[0] if isinstance(choices, list) and choices else None
         message = first.get("message") if isinstance(first, dict) else None
         if not isinstance(message, dict):
-            said = line_of(without(f"no chat completion: {json.dumps(raw)[:200]}", self.address.key))
+            seen = without(json.dumps(raw)[:20_000], self.address.key)
+            said = line_of(f"no chat completion: {seen[:200]}")
             return Reply("garbage", reply.status, said)
         usage = raw.get("usage")
         prompt, completion = (_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
@@ -226,7 +232,7 @@ class Line:
         try:
             async with (
                 asyncio.timeout(self.seconds),  # the client's own counts from byte to byte
-                self._client.stream(method, self.address.url + path, headers=headers, json=body) as answer,
+                self._client.stream(method, self.address.at(path), headers=headers, json=body) as answer,
             ):
                 parts, size = [], 0
                 async for part in answer.aiter_bytes():
@@ -251,10 +257,10 @@ class Line:
         try:
             return Reply("", status), json.loads(text)
         except (ValueError, RecursionError):
-            return self._failed("garbage", status, f"not JSON: {text[:200]}"), None
+            return self._failed("garbage", status, f"not JSON: {text[:20_000]}"), None
 
     def _failed(self, kind: Kind, status: int, said: str, seconds: float = 1.0) -> Reply:
-        said = line_of(without(message_of(said), self.address.key), 240)
+        said = line_of(without(message_of(said)[:20_000], self.address.key), 240)
         return Reply(kind, status, said, seconds=seconds)
 
 

@@ -186,7 +186,7 @@ def usage(reply: Reply, seat: Seat, budget: Budget) -> list[Finding]:
     found = []
     if reply.prompt is None or reply.completion is None:
         limited = budget.tokens is not None or budget.usd is not None
-        seen = "replies carry no token counts: neither [budget] nor limits.tokens can hold"
+        seen = "replies carry no token counts: [budget] and limits.tokens go by an estimate, 4 characters a token"
         step = "[budget] hours = N, or a server that counts"
         found.append(Finding("no_usage", "broken" if limited else "warning", seen, step))
     else:

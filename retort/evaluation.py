@@ -1,0 +1,104 @@
+"""The exam is sat and shown: every arm in every form, on the test or, for choosing, on the dev tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from agents.answers import fold
+from agents.context import Context
+from agents.errors import StageError
+from agents.files import read_json, write_json
+
+from .boards import NOTES, differences
+from .config import Arm, write_resolved
+from .lock import alone
+from .table import STAGES
+
+if TYPE_CHECKING:
+    from .pipeline import Run
+
+
+def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
+    """Every arm sits the held-out tasks on the same board, in every form; of `test` the look is recorded."""
+    from evals.looks import looked
+    from evals.replay import replay
+    from graphs.board import team_identity
+
+    options = run.config.evaluate
+    every = run.tasks(split)
+    if not every:
+        raise StageError(f"the exam has no {split} tasks: raise exam.{split} and run the stage 'exam' again")
+    found = contexts(run)
+    said = replay(
+        run.folder,
+        every[: options.tasks],
+        found,
+        concurrency=options.concurrency,
+        budget=run.config.budget,
+        forms=options.forms,
+        choice={arm.name: arm.in_choice(found[arm.name].team.reason.model) for arm in run.config.arms()},
+        split=split,
+    )
+    if split == "test":
+        players = {name: team_identity(context.team) for name, context in found.items()}
+        looked(run.folder, every, players, [arm.name for arm in run.config.arms() if player(run, arm) == "student"])
+    return "; ".join([said, *differences(run.folder)])
+
+
+def contexts(run: Run) -> dict[str, Context]:
+    """Arm -> context; every arm is scored by the same verifier without help."""
+    return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
+
+
+def player(run: Run, arm: Arm) -> str:
+    """What kind of player sits in an arm, as the leaderboard tells it."""
+    if arm.team in ("base", "cpt", "student") and arm.team not in run.config.teams:
+        return {"base": "base", "cpt": "base+cpt", "student": "student"}[arm.team]
+    return "student" if arm.team == "student" else "teacher" if arm.team == run.config.collect.team else "team"
+
+
+def leaderboard(run: Run, split: Literal["dev", "test"] = "test") -> str:
+    """Scores into leaderboard.{json,csv,md} and report.html; of `dev` into leaderboard.dev.{json,md}."""
+    from evals.leaderboard import ArmSpec, build_leaderboard, format_table, write_leaderboard
+    from evals.report import write_report
+
+    arms = []
+    for arm in run.config.arms():
+        seat = run.team(arm.team).reason.model
+        about = {"name": arm.name, "mode": arm.mode, "seat": seat, "choice": arm.in_choice(seat)}
+        arms.append(ArmSpec(player=player(run, arm), **about))
+    options = run.config.evaluate
+    board = build_leaderboard(run.folder, arms, tasks=options.tasks, forms=options.forms, split=split)
+    write_leaderboard(run.folder, board)
+    if split == "test":
+        from .pipeline import say
+
+        notes = differences(run.folder)
+        write_json(run.folder / NOTES, notes)
+        for note in notes:
+            say(f"{'':<12} note: {note}")
+        write_report(run.folder, board)
+    return fold(format_table(board).splitlines()[0])
+
+
+def dev(run: Run, *, play: bool = True) -> str:
+    """The dev tasks into scores/dev/ and leaderboard.dev.{json,md}, without a look at the test; returns the table.
+
+    Args:
+        play: False builds the leaderboard of what was played before.
+
+    Raises:
+        StageError: a stage that makes the exam or a player is not fresh.
+    """
+    from evals.leaderboard import Leaderboard, format_table
+
+    from .pipeline import needed, say
+
+    with alone(run.folder):
+        write_resolved(run.config, run.folder)
+        if play:
+            needed(run, STAGES["evaluate"])
+            say(f"{'evaluate':<12} arms -> scores on the dev tasks")
+            say(f"{'':<12} {evaluate(run, 'dev')}")
+        leaderboard(run, "dev")
+    return format_table(Leaderboard.model_validate(read_json(run.folder / "leaderboard.dev.json", "evaluate")))
