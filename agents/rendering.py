@@ -81,7 +81,7 @@ def load_tokenizer(path: str | Path, *, chat_template: str | Path | None = None,
         tok.chat_template = tok.chat_template.get("default")
     if not tok.chat_template:
         raise SeatError(
-            f'{str(path)!r} has no chat template: set chat_template = "chatml", or name a Jinja file, in [student]'
+            f'{str(path)!r} has no chat template: set [student] chat_template = "chatml", or name a Jinja file there'
         )
     _settle_template(tok)
     _settle_pad(tok, str(path), training)
@@ -108,8 +108,8 @@ def render(
     except Exception as error:  # a template is a program of somebody else's
         roles = ", ".join(row["role"] for row in rows)
         raise SeatError(
-            f"the chat template of {tok.name_or_path!r} raises on {roles}: {_first_line(error)}; set chat_template = "
-            '"chatml", or transport = "text", in [student]'
+            f"the chat template of {tok.name_or_path!r} raises on {roles}: {_first_line(error)}; set [student] "
+            'chat_template = "chatml", or [student] transport = "text"'
         ) from error
     return ids
 

@@ -15,6 +15,8 @@ from agents.rendering import quiet, render, stop_ids, turn_end
 from .proofs import Proof, proof
 from .rows import IGNORED, Row, spans
 
+WAY_OUT = 'set [student] chat_template = "chatml", or [student] transport = "text"'
+
 
 @dataclass(frozen=True)
 class RowsEvidence:
@@ -59,15 +61,15 @@ def prove_length(evidence: LengthEvidence) -> Proof:
         numbers["positions"] = evidence.positions
     if evidence.positions is not None and longest > evidence.positions:
         detail = (
-            f"row {at} has {longest} tokens and the model {evidence.positions} positions: retrieve fewer or shorter "
-            "passages (top_k, extract), or take a base with more positions"
+            f"row {at} has {longest} tokens and the model {evidence.positions} positions: lower [board] top_k or "
+            "[board] extract_lines, or take a [student] base with more positions"
         )
         return Proof(name="length", passed=False, detail=detail, numbers=numbers)
     over = sum(length > evidence.max_length for length in evidence.lengths)
     if over:
         detail = (
-            f"{over} of {len(evidence.lengths)} rows would be cut, row {at} has {longest} tokens: set max_length to "
-            f"{longest} or leave it out"
+            f"{over} of {len(evidence.lengths)} rows would be cut, row {at} has {longest} tokens: set [sft] max_length "
+            f"to {longest} or leave it out"
         )
         return Proof(name="length", passed=False, detail=detail, numbers={**numbers, "cut": over})
     return Proof(name="length", passed=True, detail=f"the longest row has {longest} tokens", numbers=numbers)
@@ -118,7 +120,7 @@ def prove_mask(evidence: RowsEvidence) -> Proof:
             expected[start:end] = [True] * len(expected[start:end])
             missing = _missing(evidence.tok, row.messages[turn], ids[start:end], stops)
             if missing:
-                detail = f"row {row.number}, message {turn}: {missing} is not among the trained tokens"
+                detail = f"row {row.number}, message {turn}: {missing} is not among the trained tokens: {WAY_OUT}"
                 return Proof(name="mask", passed=False, detail=detail)
         for at, (want, have) in enumerate(zip(expected, carries, strict=True)):
             if want != have:
@@ -127,7 +129,11 @@ def prove_mask(evidence: RowsEvidence) -> Proof:
                     spaces += 1  # templates differ in which side of the mask a line break falls
                     continue
                 detail = f"row {row.number}, token {at} ({word!r}) is {'trained' if have else 'not trained'}"
-                return Proof(name="mask", passed=False, detail=detail + ": mend the template's generation markers")
+                return Proof(
+                    name="mask",
+                    passed=False,
+                    detail=detail + ": mend the generation markers of the template, [student] chat_template",
+                )
         trained += sum(carries)
         turns += len(row.turns)
     total = sum(len(ids) for ids in evidence.inputs)
@@ -148,7 +154,7 @@ def prove_packing(evidence: PackedEvidence) -> Proof:
     if packed != wanted:
         detail = f"{len(packed)} tokens are packed where the documents have {len(wanted)}"
     elif longest > evidence.max_length or (evidence.positions is not None and longest > evidence.positions):
-        detail = f"a block has {longest} tokens: set max_length to at most {evidence.positions}"
+        detail = f"a block has {longest} tokens: set [cpt] max_length to at most {evidence.positions}"
     elif open_ended:
         detail = f"{open_ended} documents are not closed by an end token"
     else:
@@ -185,8 +191,6 @@ def _failed(
 ) -> Proof:
     place = f"row {row.number}" + (f", message {turn}" if turn is not None else "") + f", token {at}"
     near = f"served {tok.decode(list(served[at : at + 8]))!r}, trained {tok.decode(list(trained[at : at + 8]))!r}"
-    step = (
-        'give a template that keeps earlier turns as they were: chat_template = "chatml", or a Jinja file, in [student]'
-    )
+    step = 'give a template that keeps earlier turns as they were: [student] chat_template = "chatml", or a Jinja file'
     detail = f"{place}: {what} ({near}): {step}"
     return Proof(name=name, passed=False, detail=detail, numbers={"row": row.number, "token": at})

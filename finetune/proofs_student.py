@@ -41,6 +41,8 @@ class StudentEvidence:
     """`read` of the trained model before it was saved; None where it cannot be compared: a 4-bit base."""
     base: Sequence[Any] | None = None
     """`read` of the base before full training; None for an adapter, whose base is the student with the adapter off."""
+    section: str = "sft"
+    """Of run.toml: whose keys a failed proof names."""
 
     def __post_init__(self) -> None:
         name = self.folder.name.removeprefix(".").removesuffix(".new")
@@ -200,7 +202,10 @@ def prove_changed(evidence: StudentEvidence) -> Proof:
     if far > 1e-5:
         detail = f"logits moved by up to {far:.3g}"
         return Proof(name="changed", passed=True, detail=detail, numbers={"max_logit_change": far})
-    detail = f"the student is its base still (logits moved by {far:.1g}): raise lr or steps, check the adapter's target"
+    step = f"raise [{evidence.section}] lr or [{evidence.section}] epochs"
+    if evidence.base is None:
+        step += f", or give the adapter other layers, [{evidence.section}] target"
+    detail = f"the student is its base still (logits moved by {far:.1g}): {step}"
     return Proof(name="changed", passed=False, detail=detail, numbers={"max_logit_change": far})
 
 
@@ -229,7 +234,10 @@ def prove_merge(evidence: StudentEvidence) -> Proof:
         return Proof(name="merge", passed=True, detail=f"merged and adapter differ by {far:.1g}", numbers=numbers)
     detail = f"merged and adapter differ by {far:.3g} (allowed {near:g}), {same} of {texts} texts equal"
     return Proof(
-        name="merge", passed=False, detail=detail + ": train with method = 'lora' on a 16-bit base", numbers=numbers
+        name="merge",
+        passed=False,
+        detail=f'{detail}: take another [student] base, or [{evidence.section}] method = "full"',
+        numbers=numbers,
     )
 
 

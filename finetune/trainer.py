@@ -82,7 +82,10 @@ def _open_quantised(weights: Weights, device: torch.device) -> Any:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     if weights.adapter is not None:
-        raise StageError("qlora cannot start from an adapter: merge it first (finetune.merge), or train with 'lora'")
+        raise StageError(
+            'method = "qlora" cannot start from an adapter: merge it first (`retort merge`), or set method = "lora", '
+            'or [cpt] method = "full"'
+        )
     settings: dict[str, Any] = {
         "load_in_4bit": True,
         "bnb_4bit_quant_type": "nf4",
@@ -152,6 +155,38 @@ class Curve(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Close the bar."""
         self.bar.close()
+
+
+@contextmanager
+def layers_named(section: str, config: TrainConfig) -> Iterator[None]:
+    """Turns PEFT's and TRL's refusal of an adapter's layers into a StageError that names the key."""
+    layers = [config.target] if isinstance(config.target, str) else config.target
+    step = 'set it to "all-linear", or name linear layers of the model, lm_head not among them'
+    if config.method != "full" and "lm_head" in layers:
+        raise StageError(f"an adapter on the head cannot be trained, [{section}] target = {config.target!r}: {step}")
+    try:
+        yield
+    except ValueError as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        if config.method == "full" or "arget" not in said:
+            raise
+        raise StageError(
+            f"no adapter can be put on the layers of [{section}] target = {config.target!r} ({said}): {step}"
+        ) from error
+
+
+@contextmanager
+def memory_named(section: str) -> Iterator[None]:
+    """Turns too little memory into a StageError that names the keys that make it less."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise StageError(
+            f"the training does not fit into memory: halve [{section}] batch and double [{section}] accumulate, or set "
+            f'[{section}] method = "lora"'
+        ) from error
 
 
 def partial_folder(out: Path, fingerprint: str) -> Path:

@@ -23,7 +23,16 @@ from .proofs import Proof, demand, run_proofs
 from .proofs_student import StudentEvidence, read
 from .settings import TrainConfig, TrainingResult
 from .student import base_name, declare_stops, staged, versions, write_adapter, write_seat
-from .trainer import build_trainer, last_checkpoint, open_base, partial_folder, quiet_libraries, run_trainer
+from .trainer import (
+    build_trainer,
+    last_checkpoint,
+    layers_named,
+    memory_named,
+    open_base,
+    partial_folder,
+    quiet_libraries,
+    run_trainer,
+)
 
 Prepared = tuple[Any, int, int, dict[str, Any]]
 """Dataset for TRL, number of rows, max_length, further options of SFTConfig."""
@@ -69,7 +78,10 @@ def train(
         before = read(opened.model.eval(), prompts) if config.method == "full" else None
         settings = {"max_length": max_length, **options}
         desc = f"{kind.upper()} {out.name}"
-        trainer = build_trainer(opened, tok, dataset, config, folder, seed=seed, rows=rows, desc=desc, options=settings)
+        with layers_named(kind, config):
+            trainer = build_trainer(
+                opened, tok, dataset, config, folder, seed=seed, rows=rows, desc=desc, options=settings
+            )
         proofs = prove(tok, trainer.train_dataset, max_length, opened.positions)
         demand(proofs)
     except BaseException:
@@ -77,7 +89,8 @@ def train(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     tokens, trained = _counts(trainer.train_dataset)
-    ran = run_trainer(trainer, folder)
+    with memory_named(kind):
+        ran = run_trainer(trainer, folder)
     model, stops = ran.model.eval(), stop_ids(tok)
     after = read(model, prompts) if config.method != "qlora" else None
     steps, resumed, seconds, curve = ran.steps, ran.resumed_from, ran.seconds, ran.curve
@@ -91,7 +104,7 @@ def train(
             tok.save_pretrained(student)
         del model, trainer, opened, ran  # with the optimiser's state: the proofs open the student afresh
         release()
-        evidence = StudentEvidence(student, prompts, stops, tok.pad_token_id, after, before)
+        evidence = StudentEvidence(student, prompts, stops, tok.pad_token_id, after, before, kind)
         with quiet_libraries():
             proofs += _prove_student(evidence, config)
         demand(proofs, student / "proofs.json")

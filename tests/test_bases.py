@@ -70,9 +70,9 @@ REFUSED = [
         "text",
         None,
         SeatError,
-        r"fussy' raises on system, user.*: System role not supported; set chat",
+        r"fussy' raises on system, user.*: System role not supported; set \[student\]",
     ),
-    ("none", "text", None, SeatError, r'has no chat template: set chat_template = "chatml".*\[student\]'),
+    ("none", "text", None, SeatError, r'has no chat template: set \[student\] chat_template = "chatml"'),
 ]
 
 

@@ -142,7 +142,7 @@ def test_a_row_that_the_trainer_cut_or_changed_is_caught(honest: RowsEvidence) -
 def test_a_row_longer_than_max_length_or_the_model_is_named() -> None:
     assert prove_length(LengthEvidence([1, 4], [30, 50], 50, 64)).passed
     cut = prove_length(LengthEvidence([1, 4], [30, 50], 40, 64))
-    assert "row 4 has 50 tokens: set max_length to 50" in cut.detail
+    assert "row 4 has 50 tokens: set [sft] max_length to 50" in cut.detail
     wide = prove_length(LengthEvidence([1, 4], [30, 70], 80, 64))
     assert not wide.passed
     assert "64 positions" in wide.detail

@@ -144,7 +144,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(home: Path, tmp_path: Pat
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(command, env=environment)
     partial = out.parent / "sft.partial"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list(partial.glob("checkpoint-*/trainer_state.json")) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)

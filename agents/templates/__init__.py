@@ -26,7 +26,8 @@ def template_text(named: str | Path) -> str:
         return Path(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SeatError(
-            f"the chat_template {str(named)!r} cannot be read ({error}): name a Jinja file, or {', '.join(BUNDLED)}"
+            f"the chat_template {str(named)!r} cannot be read ({error}): as [student] chat_template name a Jinja file, "
+            f"or {', '.join(BUNDLED)}"
         ) from None
 
 
