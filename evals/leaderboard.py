@@ -20,23 +20,13 @@ from graphs.trajectory import Trajectory
 from .baselines import Chances, chances, summarise
 from .compare import best_by_level, best_trivial, comparisons, groups_of, level_comparisons, right
 from .export import csv_text, markdown
-from .likelihood import Weighed, likelihood_score
 from .looks import different_students
-from .played import (
-    again,
-    asked_in,
-    check_names,
-    check_played,
-    one_board,
-    read_arm,
-    read_exam,
-    read_records,
-    score_stem,
-    scores_folder,
-)
-from .rows import FORMS, ArmSpec, Comparison, How, Leaderboard, Rate, Row, Sheet, Split, Standing
+from .places import FORMS, How, Split, asked_in, score_stem, scores_folder
+from .played import again, check_names, check_played, one_board, read_arm, read_exam, read_records
+from .rows import ArmSpec, Comparison, Leaderboard, Rate, Row, Sheet, Standing
 from .scores import MISSING, SCORES, Score, legend, missing, score_arm
 from .tables import format_table
+from .weighed import Weighed, likelihood_score
 
 __all__ = [
     "FORMS",

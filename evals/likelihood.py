@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
-from pydantic import BaseModel, ConfigDict
 from tqdm import tqdm
 
 from agents.errors import SeatError
@@ -35,51 +34,13 @@ from graphs.episode import Table
 from graphs.search import find
 from graphs.trajectory import digest
 
-from .scores import Score, about
+from .weighed import Option, Weighed
 
 RULE = "mean log-probability of an option's tokens after `Answer: `, less the same without the question"
 OPENING = "Answer: "
 NO_QUESTION = "?"
 TOGETHER = 16
 """Tasks between two writes of the file."""
-
-
-class Option(BaseModel):
-    """One option of a task."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    tokens: int
-    total: float
-    """Log-probability of its tokens after the question."""
-    prior: float
-    """The same where NO_QUESTION stands for the question."""
-
-    @property
-    def weight(self) -> float:
-        """By RULE."""
-        return (self.total - self.prior) / self.tokens
-
-
-class Weighed(BaseModel):
-    """One task with the weights of its options; a line of scores/ARM.choice.likelihood.jsonl."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: str
-    """Changes with the task, the players, the board and the rule."""
-    task_id: str
-    board: str
-    passages: bool
-    """Whether the passages of a search stood before the question."""
-    hits: tuple[str, ...] = ()
-    """Chunks whose text stood there."""
-    prompt_tokens: int
-    options: tuple[Option, ...]
-    """Empty where the model has too few positions for the prompt."""
-    choice: str | None
-    """The option with the greatest weight."""
 
 
 def weighed_key(task: Task, table: Table) -> str:
@@ -173,23 +134,3 @@ def prompt_ids(tok: Any, text: str) -> list[int]:
 
     messages: list[AnyMessage] = [SystemMessage(prompt("cot")), HumanMessage(text)]
     return render(tok, to_chat(messages), None, add_generation_prompt=True)
-
-
-def likelihood_score(task: Task, row: Weighed, arm: str) -> Score:
-    """A weighed task as a row of scores: nothing was played, so what tells of an episode does not apply."""
-    wanted = set(task.evidence) | {hop.chunk for hop in task.hops}
-    recall = len(wanted & set(row.hits)) / len(wanted) if wanted and row.passages else None
-    return Score.model_validate(
-        {
-            **about(task, arm),
-            "form": "choice",
-            "correct": float(row.choice == task.gold),
-            "answered": float(row.choice is not None),
-            "evidence_recall": recall,
-            "prompt_tokens": float(row.prompt_tokens),
-            "key": row.key,
-            "stop": "answered" if row.choice is not None else "limit:context",
-            "answer": row.choice,
-            "choice": row.choice,
-        }
-    )

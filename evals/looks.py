@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.errors import StageError
 from agents.files import read_json, write_json
 from agents.task import Task
 from graphs.trajectory import digest
@@ -37,9 +38,11 @@ class Look(BaseModel):
 
 
 def looks(run: Path) -> list[Look]:
-    """What is recorded; raises StageError where the file is broken."""
-    path = run / "scores" / FILE
-    return [Look.model_validate(row) for row in read_json(path, "evaluate")] if path.exists() else []
+    """What is recorded; nothing where the file is absent or broken."""
+    try:
+        return [Look.model_validate(row) for row in read_json(run / "scores" / FILE, "evaluate")]
+    except (StageError, ValueError, TypeError):
+        return []
 
 
 def looked(run: Path, tasks: Sequence[Task], players: Mapping[str, str], students: Sequence[str]) -> None:

@@ -14,20 +14,10 @@ from agents.task import Form, Task
 from distill.baselines import BASELINES
 from graphs.trajectory import Trajectory
 
-from .rows import ArmSpec, Split
-from .scores import file_stem
+from .places import Split, score_stem, scores_folder
+from .rows import ArmSpec
 
 R = TypeVar("R", bound=BaseModel)
-
-
-def scores_folder(run: Path, split: Split = "test") -> Path:
-    """Where the scores of a split lie: those of `test` in scores/, those of `dev` in scores/dev/."""
-    return run / "scores" if split == "test" else run / "scores" / split
-
-
-def score_stem(arm: str, form: Form | None = None) -> str:
-    """An arm's files begin with this; `form` = a form beside the primary one."""
-    return file_stem(arm) + (f".{form}" if form else "")
 
 
 def again(split: Split, arm: str) -> str:
@@ -50,11 +40,6 @@ def read_exam(run: Path, tasks: int | None = None, split: Split = "test") -> tup
     if not asked:
         raise StageError(f"{path} holds no task of split {split!r}: there is nothing to score, raise exam.{split}")
     return asked, [task for task in every if task.split == "train"]
-
-
-def asked_in(form: Form, tasks: Sequence[Task]) -> list[Task]:
-    """The tasks that can be asked in a form: the choice form needs options."""
-    return [task for task in tasks if form == "free" or task.options]
 
 
 def read_arm(run: Path, arm: str, *, form: Form | None = None, split: Split = "test") -> list[Trajectory]:

@@ -15,10 +15,10 @@ from distill.ledger import Ledger
 from graphs.board import board_parts
 from graphs.episode import Table
 
-from .likelihood import likelihood_score, weigh
-from .played import asked_in, score_stem, scores_folder
-from .rows import FORMS, How, Split
+from .likelihood import weigh
+from .places import FORMS, How, Split, asked_in, score_stem, scores_folder
 from .scores import score
+from .weighed import likelihood_score
 
 
 def replay(

@@ -11,15 +11,11 @@ from agents.context import Mode
 from agents.task import Form, Level
 
 from .baselines import Baseline
+from .places import How, Split
 from .stats import Interval, wilson
 
 DEMONSTRATOR = "scripted demonstrator, no LLM"
-FORMS: tuple[Form, ...] = ("free", "choice")
-"""The forms that a leaderboard shows unless it is told otherwise, the primary one first."""
-How = Literal["graph", "likelihood", "none"]
-"""How an arm sits the tasks of a form: it plays episodes; its options are weighed by their likelihood; not at all."""
 Role = Literal["base", "teacher", "baseline", "trivial"]
-Split = Literal["dev", "test"]
 
 
 class Record(BaseModel):

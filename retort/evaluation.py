@@ -8,10 +8,12 @@ from agents.answers import fold
 from agents.context import Context
 from agents.errors import StageError
 from agents.files import read_json, write_json
+from graphs.contents import recall, remember
 
 from .boards import NOTES, differences
 from .config import Arm, write_resolved
 from .lock import alone
+from .stages import HASHES
 from .table import STAGES
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
     if split == "test":
         players = {name: team_identity(context.team) for name, context in found.items()}
         looked(run.folder, every, players, [arm.name for arm in run.config.arms() if player(run, arm) == "student"])
-    return "; ".join([said, *differences(run.folder)])
+        said = "; ".join([said, *differences(run.folder)])
+    return said
 
 
 def contexts(run: Run) -> dict[str, Context]:
@@ -88,7 +91,7 @@ def dev(run: Run, *, play: bool = True) -> str:
         play: False builds the leaderboard of what was played before.
 
     Raises:
-        StageError: a stage that makes the exam or a player is not fresh.
+        StageError: a stage that makes the exam or a player is not fresh, or another process works on the run.
     """
     from evals.leaderboard import Leaderboard, format_table
 
@@ -96,9 +99,13 @@ def dev(run: Run, *, play: bool = True) -> str:
 
     with alone(run.folder):
         write_resolved(run.config, run.folder)
-        if play:
-            needed(run, STAGES["evaluate"])
-            say(f"{'evaluate':<12} arms -> scores on the dev tasks")
-            say(f"{'':<12} {evaluate(run, 'dev')}")
-        leaderboard(run, "dev")
+        recall(run.folder / HASHES)
+        try:
+            if play:
+                needed(run, STAGES["evaluate"])
+                say(f"{'evaluate':<12} arms -> scores on the dev tasks")
+                say(f"{'':<12} {evaluate(run, 'dev')}")
+            leaderboard(run, "dev")
+        finally:
+            remember(run.folder / HASHES)
     return format_table(Leaderboard.model_validate(read_json(run.folder / "leaderboard.dev.json", "evaluate")))

@@ -10,8 +10,8 @@ from agents.files import write_json, write_jsonl, write_text
 from agents.seats.meter import Account
 from agents.task import LEVELS, Hop, Task
 from distill.collect import Collected
-from evals.likelihood import Option, Weighed
 from evals.rows import ArmSpec
+from evals.weighed import Option, Weighed
 from graphs.trajectory import Hit, Search, Trajectory, Usage, Verdict
 
 BOARD = "b0a2d00000000001"

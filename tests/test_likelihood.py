@@ -20,8 +20,9 @@ from agents.seats.hf import open_hf
 from agents.seats.likelihood import ROWS, Continuation, batches, continued, logprobs
 from agents.task import Task
 from evals.leaderboard import ArmSpec, build_leaderboard, format_table
-from evals.likelihood import Option, Weighed, likelihood_score, weigh
+from evals.likelihood import weigh
 from evals.replay import replay
+from evals.weighed import Option, Weighed, likelihood_score
 from graphs.episode import Table
 from retort.config import Arm
 
