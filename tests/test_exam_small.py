@@ -24,7 +24,7 @@ Manual = tuple[list[Fact], Library]
 
 
 def manual(modules: tuple[str, ...] = MODULES, names: int = 8, seed: int = 0, often: float = 0.0) -> Manual:
-    """One page a module, with settings of random names, numbers and releases; `often` is the share that default to 777."""
+    """One page a module, with settings of random names, numbers and releases; share `often` defaults to 777."""
     rng = random.Random(seed)
     documents, facts = [], []
     for module in modules:
