@@ -24,6 +24,8 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from .install import install_line
+
 
 class RetortError(Exception):
     """Something the user can act on: the message names the value and the next thing to do."""
@@ -108,7 +110,7 @@ class MissingExtra(RetortError):
     """A package of an optional extra is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package!r}, which is not installed: pip install 'retort[{extra}]'")
+        super().__init__(f"this needs {package!r}, which is not installed: {install_line(extra)}")
         self.package = package
         self.extra = extra
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import MissingExtra, ProofError, RetortError, SeatError, StageError
+from agents.install import install_line
 from agents.prompts import every_prompt
 from agents.seats.weights import TINY_BASE, Weights, find_weights
 
@@ -53,7 +54,7 @@ def base_findings(config: RunConfig, chunk: int = CHUNK_CHARS) -> list[Finding]:
             found += more
         found += [*vocabulary(settings, told.size), *positions(config, settings, chunk, told)]
     except MissingExtra as error:
-        return [Finding("extra_missing", "broken", str(error), f"pip install 'retort[{error.extra}]'")]
+        return [Finding("extra_missing", "broken", str(error), install_line(error.extra))]
     except (SeatError, StageError) as error:
         return [Finding("base_not_opened", "broken", str(error), "a model folder, a hub id, or tiny-base")]
     if any(each.severity == "broken" for each in found):
@@ -101,9 +102,7 @@ def methods(config: RunConfig, weights: Weights) -> list[Finding]:
             found.append(Finding("method", "broken", seen, step))
         elif settings.method == "qlora" and find_spec("bitsandbytes") is None:
             seen = f'{section}.method = "qlora" needs bitsandbytes, which is not installed'
-            found.append(
-                Finding("method", "broken", seen, f"pip install 'retort[qlora]', or {section}.method = \"lora\"")
-            )
+            found.append(Finding("method", "broken", seen, f'{install_line("qlora")}, or {section}.method = "lora"'))
         adapter = settings.method != "full"
     return found
 

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.install import install_line
+
 from .findings import Finding
 from .rooms import rooms
 
@@ -90,7 +92,7 @@ def extras(config: RunConfig) -> list[Finding]:
         if not missing:
             found.append(Finding(f"extra {extra}", "fine", "installed"))
             continue
-        install = f"pip install 'retort[{extra}]'"
+        install = install_line(extra)
         seen = f"{', '.join(missing)} not installed"
         if extra in needed:
             found.append(Finding(f"extra {extra}", "broken", f"{seen}, and {needed[extra]} needs it", install))
