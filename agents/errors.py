@@ -12,6 +12,7 @@
     ├── BudgetError             the budget is used up; the run goes on when it is raised
     ├── LedgerError             the ledger cannot be read or belongs to another version
     ├── StorageError            a file cannot be written: disk full, read-only, locked; the same command goes on
+    ├── FolderError             a folder that a command would write holds something else, or cannot be made
     ├── StageError              a stage's input is absent or half written: which stage makes it
     ├── ProofError              a proof failed; the stage that asked for it is blocked
     └── BoardError              two leaderboard rows were not played on the same board
@@ -53,6 +54,10 @@ class LedgerError(RetortError):
 
 class StorageError(RetortError):
     """A file cannot be written; the message names the file, the cause and what to do (agents/storage.py)."""
+
+
+class FolderError(RetortError):
+    """A folder that a command would write holds what it did not make, or cannot be made (agents/folders.py)."""
 
 
 class StageError(RetortError):
