@@ -19,13 +19,12 @@ from agents.prompts import every_prompt
 from agents.seats.weights import TINY_BASE, Weights, find_weights
 
 from .findings import Finding
-from .need import CHUNK_CHARS, longest_chunk, need
+from .need import CHUNK_CHARS, need
 
 if TYPE_CHECKING:
     from finetune.settings import TrainConfig
 
     from ..config import RunConfig
-    from ..pipeline import Run
 
 TINY_CHARS = 2.6
 """Characters a token of the tiny base's vocabulary, over pages of the standard library."""
@@ -60,20 +59,6 @@ def base_findings(config: RunConfig, chunk: int = CHUNK_CHARS) -> list[Finding]:
     if any(each.severity == "broken" for each in found):
         return found
     return [*found, Finding("base", "fine", f"{student.base!r} can be trained by {', '.join(student.stages)}")]
-
-
-def checked_base(run: Run) -> list[str]:
-    """What is to be said of a run's base before a teacher is paid; raises StageError where it cannot be trained."""
-    found = base_findings(run.config, longest_chunk(run.folder / "library"))
-    refuse(found)
-    return [f"{each.name}: {each.seen} -> {each.step}" for each in found if each.severity == "warning"]
-
-
-def refuse(findings: list[Finding]) -> None:
-    """Raise StageError with the first broken finding, and its next step."""
-    for each in findings:
-        if each.severity == "broken":
-            raise StageError(f"student.base cannot be trained, {each.name}: {each.seen}; {each.step}".rstrip("; "))
 
 
 def trained(config: RunConfig) -> Iterator[tuple[str, TrainConfig]]:
