@@ -40,8 +40,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="store_true", help="print the version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
-    new = commands.add_parser("new", help="write a commented run.toml into a new folder")
+    new = commands.add_parser("new", help="write a commented run.toml and a sample manual that runs into a new folder")
     new.add_argument("folder", type=Path, metavar="DIR")
+    new.add_argument("--bare", action="store_true", help="run.toml alone, without the sample manual")
 
     for name, text in [("run", "all stages that are missing or stale, ending with the leaderboard")] + [
         (name, about) for name, (_, about) in SINGLE.items()
@@ -209,7 +210,7 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "new":
         from .new import new
 
-        print(new(arguments.folder))
+        print(new(arguments.folder, sample=not arguments.bare))
         return 0
     if name == "show":
         from .show import show
