@@ -1,4 +1,4 @@
-"""The sample that `retort new` writes: the manual of a kettle that does not exist, its facts, and few steps of training.
+"""The sample that `retort new` writes: the manual of a kettle that does not exist, its facts, and a short training.
 
 72 settings on six pages, a heading each, with three attributes each; values are spread so that none can be guessed from
 a name. It shows what a manual and a facts.jsonl look like, and runs to a leaderboard before a word of one's own is
