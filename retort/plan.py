@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents.context import Seat
+from agents.folders import is_run_folder
 from agents.prompts import prompt
 from agents.reason import ask
 from agents.seats import split_spec
@@ -42,7 +43,7 @@ def plan(run: Run, pilot_tasks: int | None = None) -> tuple[str, int]:
     """
     recall(run.folder / HASHES)
     found = looked_at(run)
-    if run.folder.is_dir():
+    if is_run_folder(run.folder):
         remember(run.folder / HASHES)
     lines = [f"run {run.config.name!r} in {run.folder}", ""]
     for stage in stages_of(run.config):
@@ -59,6 +60,7 @@ def plan(run: Run, pilot_tasks: int | None = None) -> tuple[str, int]:
     if pilot_tasks is not None:
         from .pilot import pilot
 
+        run.check_place()
         with alone(run.folder):
             return "\n".join([*lines, pilot(run, pilot_tasks)]), 0
     lines += played(run, found["collect"].state != "fresh", found["evaluate"].state != "fresh")
