@@ -21,6 +21,8 @@ from .storage import storage_error
 
 RECORD = ".retort-made.json"
 """File of a folder that a command made: which command, and size and SHA-256 of every file."""
+RUN_MARK = "run.json"
+"""File of a run folder: which config it belongs to (retort/folders.py)."""
 OTHER = "give a folder that is not there yet"
 CAUSES = {
     errno.ENAMETOOLONG: "its path is too long for this file system (255 bytes a name at the most)",
@@ -163,3 +165,10 @@ def recorded(folder: Path, made_by: str) -> dict[str, str]:
 def some(names: list[str]) -> str:
     """The first names of several, quoted."""
     return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether a folder is a run's: one that Retort marked, or one of a version that marked none."""
+    if (folder / RUN_MARK).is_file():
+        return True
+    return (folder / "run.toml").is_file() and (folder / "stages.json").is_file()

@@ -278,5 +278,5 @@ def find_evidence(facts: Sequence[Fact], library: Library) -> Evidence:
 
 
 def _asked(fact: Fact) -> tuple[str, str | None, str]:
-    """What a question about a fact names."""
-    return fact.entity, fact.module, fact.attribute
+    """What a question about a fact names; `Default` and `default` ask the same."""
+    return fact.entity, fact.module, fold(fact.attribute).casefold()

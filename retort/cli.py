@@ -80,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     machine_readable(doctor)
 
     ask = commands.add_parser("ask", help="play one question of your own, every turn as it comes")
-    ask.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    ask.add_argument("run", type=Path, metavar="RUN", help="a run folder, or the config of one")
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("--team", default="student", help="student, base, cpt, or a name of [teams] (default: student)")
     ask.add_argument(
@@ -89,13 +89,13 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--mode", choices=("react", "cot", "answer"), default="react", help="cot, answer: closed book")
 
     studio = commands.add_parser("studio", help="LangGraph Studio over a run; a stored trajectory opens as a thread")
-    studio.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    studio.add_argument("run", type=Path, metavar="RUN", help="a run folder, or the config of one")
     studio.add_argument("--trajectory", metavar="KEY", help="open this episode (the start of its key is enough)")
     studio.add_argument("--port", type=int, metavar="N", help="port of the server (default: 2024, or a free one)")
     studio.add_argument("--no-browser", action="store_true", help="print the page's address, do not open it")
 
     show = commands.add_parser("show", help="a run's leaderboard, or one episode of it, in the terminal")
-    show.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    show.add_argument("run", type=Path, metavar="RUN", help="a run folder, or the config of one")
     show.add_argument("what", nargs="?", metavar="KEY", help="an episode's key (its start is enough) or a task id")
     show.add_argument("--arm", help="only episodes of this team")
     looks(commands)
@@ -144,8 +144,10 @@ def machine_readable(command: argparse.ArgumentParser, how: str = "one object") 
 
 def placed(command: argparse.ArgumentParser) -> None:
     """Arguments that name a config and its run folder."""
-    command.add_argument("config", type=Path, metavar="CONFIG", help="run.toml, or a run folder that holds one")
-    command.add_argument("--run", type=Path, metavar="DIR", help="the run folder (default: runs/NAME)")
+    command.add_argument(
+        "config", type=Path, metavar="CONFIG", help="run.toml, the folder that holds it, or a run folder"
+    )
+    command.add_argument("--run", type=Path, metavar="DIR", help="the run folder (default: runs/NAME beside run.toml)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -212,6 +214,10 @@ def command(arguments: argparse.Namespace) -> int:
 
         print(new(arguments.folder, sample=not arguments.bare))
         return 0
+    if name in ("show", "studio", "ask"):
+        from .folders import run_given
+
+        arguments.run = run_given(arguments.run)
     if name == "show":
         from .show import show
 
@@ -301,14 +307,18 @@ def json_file(path: Path) -> str:
 def opened(arguments: argparse.Namespace) -> Run:
     """The config and run folder that the arguments name."""
     from .config import load_config
+    from .folders import beside, elsewhere, place_of
     from .outward import settle
     from .pipeline import Run
 
-    config = load_config(arguments.config)
+    place = place_of(arguments.config)
+    config = load_config(place.config)
     said = settle(config)
     if said:
         print(said, file=sys.stderr)
-    folder = arguments.run
-    if folder is None:
-        folder = arguments.config if arguments.config.is_dir() else Path("runs") / config.name
-    return Run(config, folder)
+    folder = arguments.run or place.run or beside(place.config, config.name)
+    if folder != arguments.run and (noted := elsewhere(place.config, config.name, folder)):
+        print(noted, file=sys.stderr)
+    run = Run(config, folder, place.config)
+    run.check_place()
+    return run

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.context import Seat
+from agents.folders import is_run_folder
 from agents.prompts import prompt
 from agents.reason import ask
 from agents.seats import split_spec
@@ -122,7 +123,7 @@ def planned(run: Run, pilot_tasks: int | None = None) -> Plan:
     """What a run would do; see `plan`."""
     recall(run.folder / HASHES)
     found = looked_at(run)
-    if run.folder.is_dir():
+    if is_run_folder(run.folder):
         remember(run.folder / HASHES)
     stages = stages_of(run.config)
     late = [stage.name for stage in stages if found[stage.name].state != "fresh"]
@@ -136,6 +137,7 @@ def planned(run: Run, pilot_tasks: int | None = None) -> Plan:
     if pilot_tasks is not None:
         from .pilot import pilot
 
+        run.check_place()
         with alone(run.folder):
             refuse(before_paying(run, late, start=True))
             made.pilot = pilot(run, pilot_tasks)

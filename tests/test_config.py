@@ -8,7 +8,7 @@ from pathlib import Path
 import little
 import pytest
 
-from agents.errors import ConfigError, StageError
+from agents.errors import ConfigError, FolderError, StageError
 from retort.cli import main
 from retort.config import load_config, write_resolved
 from retort.new import new
@@ -88,7 +88,7 @@ def test_new_writes_a_commented_config_that_loads(tmp_path: Path, capsys: pytest
     config = load_config(folder / "run.toml")
     assert config.name == "my-kettle"
     assert config.teams["teacher"].reason.model == "scripted:answer-key"
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(FolderError, match="already, which stays as it is"):
         new(folder)
 
 

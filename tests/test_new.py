@@ -39,17 +39,6 @@ def test_without_its_marked_lines_the_config_is_the_bare_one(tmp_path: Path) -> 
     assert load_config(tmp_path / "mine").exam.train == 120
 
 
-@pytest.mark.parametrize("there", ["manual/page.md", "facts.jsonl"])
-def test_a_manual_that_is_there_is_left_alone(there: str, tmp_path: Path) -> None:
-    path = tmp_path / there
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("mine", encoding="utf-8")
-    new(tmp_path)
-    assert path.read_text(encoding="utf-8") == "mine"
-    assert MARK not in (tmp_path / "run.toml").read_text(encoding="utf-8")
-    assert {each.name for each in tmp_path.iterdir()} == {"run.toml", there.partition("/")[0]}
-
-
 @pytest.mark.slow
 def test_the_sample_runs_to_a_leaderboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", str(tmp_path / "mine")]) == 0
