@@ -279,6 +279,11 @@ def command(arguments: argparse.Namespace) -> int:
 
 def look(arguments: argparse.Namespace) -> int:
     """Run a command of `looks`."""
+    from .folders import run_given
+
+    for name in ("run", "first", "second"):
+        if hasattr(arguments, name):
+            setattr(arguments, name, run_given(getattr(arguments, name)))
     if arguments.command == "list":
         from .listing import Listing, Wanted
 

@@ -27,6 +27,7 @@ def written(run: Path, right: int, *, test: int = 24, seed: int = 0, name: str =
     train = [make_task(i, "train") for i in range(6)]
     write_jsonl(run / "exam.jsonl", exam if isinstance(tasks, list) else [*train, *exam])
     write_text(run / "run.toml", f'name = "{name}"\nseed = {seed}\n[corpus]\nsource = "stdlib"\n[sft]\nmax_steps = 3\n')
+    write_json(run / "run.json", {"config": "run.toml"})
     asked = [task for task in exam if task.split == "test"]
     played = play(asked, "student", lambda i: i < right)
     write_arm(run, "student", played)

@@ -38,11 +38,11 @@ def corpus_findings(corpus: CorpusConfig) -> list[Finding]:
     found = []
     pages: list[Document] = []
     try:
-        pages, remarks = scan(corpus.manuals)
+        pages, skipped = scan(corpus.manuals)
         size = sum(len(page.text) for page in pages)
         found.append(Finding("corpus", "fine", f"{len(pages)} pages of {size:,} characters in {corpus.manuals}"))
-        if remarks:
-            seen = f"{len(remarks)} files of {corpus.manuals} are left out, the first: {remarks[0]}"
+        if skipped:
+            seen = f"{len(skipped)} files of {corpus.manuals} are left out, the first: {skipped[0]}"
             found.append(Finding("corpus", "warning", seen, "save them as UTF-8, or take them out"))
     except (CorpusError, OSError) as error:
         found.append(Finding("corpus", "broken", str(error), "correct corpus.manuals"))
