@@ -66,6 +66,8 @@ def table_line(provider: Any, model: Any, url: Any) -> str:
         raise ValueError('a seat is a line, model = "provider:model@url", or has provider, model and url as texts')
     if provider.partition(":")[0] in ("hf", "scripted"):
         raise ValueError(f'a seat of the provider {provider!r} is a line: model = "{provider}:{model}"')
+    if not model and not provider.startswith("langchain:"):
+        raise ValueError(f'the seat of the provider {provider!r} names no model: model = "NAME"')
     at = ",".join(one.strip().replace(",", "%2C") for one in urls)
     return ":".join(filter(None, (provider, in_line(model)))) + (f"@{at}" if at else "")
 
@@ -109,6 +111,8 @@ class Seat(BaseModel):
         if not isinstance(given, Mapping) or not {"provider", "url"} & set(given):
             return given
         rest = {name: value for name, value in given.items() if name not in ("provider", "url")}
+        if set(rest) - set(cls.model_fields):
+            return {"model": "", **rest}  # an unknown key is told first: `model` may have been meant by it
         return {**rest, "model": table_line(given.get("provider"), given.get("model", ""), given.get("url"))}
 
     @model_validator(mode="after")
