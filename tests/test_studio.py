@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import little
 import pytest
+import silence
 
 from agents.context import Seat
 from agents.errors import RetortError, StageError
@@ -97,7 +98,7 @@ def served(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=tmp_path_factory.mktemp("elsewhere"),
-        env={**kept, "PYTHONPATH": str(ROOT), "LANGSMITH_API_KEY": "not to be seen by the server"},
+        env={**kept, "PYTHONPATH": silence.path(ROOT), "LANGSMITH_API_KEY": "not to be seen by the server"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -315,7 +316,7 @@ def test_seats_of_graphs(run: Path) -> None:
         "import json; from retort import studio as s; "
         "print(json.dumps([g.context_schema().model_dump(mode='json') for g in (s.teacher, s.student, s.search)]))"
     )
-    env = {**os.environ, "RETORT_RUN": str(run), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "RETORT_RUN": str(run), "PYTHONPATH": silence.path(ROOT)}
     out = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True).stdout
     made = Run(load_config(run), run)
     teacher, student = (
