@@ -11,7 +11,7 @@ from agents.files import read_json, write_json
 from graphs.contents import recall, remember
 
 from .boards import NOTES, differences
-from .config import Arm, write_resolved
+from .config import Arm
 from .lock import alone
 from .stages import HASHES
 from .table import STAGES
@@ -97,8 +97,9 @@ def dev(run: Run, *, play: bool = True) -> str:
 
     from .pipeline import needed, say
 
+    run.check_place()
     with alone(run.folder):
-        write_resolved(run.config, run.folder)
+        run.settle()
         recall(run.folder / HASHES)
         try:
             if play:

@@ -19,6 +19,7 @@ from doctor_rounds import names, probed, run_of, the
 from tiny_models import FORGETFUL, tiny_model
 
 from agents.context import Board, Limits
+from agents.install import install_line
 from retort.doctor import doctor
 from retort.doctor.machine import STUDIO_PORT, extras, ports, writable
 from retort.doctor.need import longest_chunk, need
@@ -106,7 +107,7 @@ def test_an_extra_that_the_config_needs_is_told_with_its_line(tmp_path: Path) ->
     there = find_spec("bitsandbytes") is not None
     assert plain["extra qlora"].severity == "fine"
     assert needy["extra qlora"].severity == ("fine" if there else "broken")
-    assert there or needy["extra qlora"].step == "pip install 'retort[qlora]'"
+    assert there or needy["extra qlora"].step == install_line("qlora")
 
 
 def test_a_taken_port_is_told() -> None:

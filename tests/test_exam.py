@@ -183,7 +183,7 @@ def test_too_few_facts_are_an_error_that_says_what_to_do(manual: Kettle) -> None
     found, library = manual
     with pytest.raises(ExamError, match=r"there are no facts: an exam needs a facts\.jsonl"):
         build_exam([], library, CONFIG)
-    with pytest.raises(ExamError, match=r"only 0 test questions of 1 usable facts: give more facts"):
+    with pytest.raises(ExamError, match=r"only 0 test questions of 1 usable facts: at least 1 need"):
         build_exam(found[:1], library, CONFIG)
     ghosts = edited(found[:3], lambda fact: {"entity": f"ghost_{fact.entity}"})
     with pytest.raises(ExamError, match=r"entity 'ghost_heater_limit'.*stands in no document"):

@@ -234,7 +234,7 @@ def test_an_absent_base_and_an_absent_extra_are_named(home: Path, tmp_path: Path
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
-        with pytest.raises(MissingExtra, match=r"retort\[qlora\]"):
+        with pytest.raises(MissingExtra, match=r"pip install .*\[qlora\]"):
             sft(str(home / "small"), home / "sft.jsonl", tmp_path / "out", SftConfig(method="qlora"), seed=0)
     assert not list(tmp_path.iterdir())
 

@@ -30,7 +30,7 @@ from distill.collect import Collected, collect, now
 from distill.ledger import Ledger
 from graphs.episode import Table
 from retort.cli import main
-from retort.pilot import forecast_text
+from retort.pilot import forecast_part
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = """
@@ -209,6 +209,6 @@ def test_a_pilot_counts_what_was_sent(
 
 
 def test_a_pilot_of_which_nothing_came_says_so() -> None:
-    assert forecast_text("react", [], 60, 4, {}) == [
+    assert forecast_part("react", [], 60, 4, {}).lines() == [
         "  pilot react: no task of 60 could be played to its end, so that nothing can be forecast"
     ]
