@@ -199,8 +199,12 @@ def refusal(error: ValidationError, model: type[Choice]) -> str:
         )
     if first["type"] == "literal_error":
         return f"{where}: {given} is not offered; choose {first['ctx']['expected']}, or change the run's run.toml"
-    if first["type"] == "too_long" and first["ctx"]["max_length"] == 0:
-        return f"{where}: {given} is not offered; the run's run.toml names none"
+    if where in ("board.tools", "board.mcp"):
+        board = model.model_fields["board"].default
+        names = getattr(board, place[-1])
+        return f"{where}: {given} is not offered; " + (
+            f"choose a list of some of {', '.join(names)}" if names else "the run's run.toml names none"
+        )
     return f"{where}: {first['msg']} (given: {given})"
 
 

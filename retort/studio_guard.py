@@ -37,6 +37,7 @@ ROUTES = ("", "ok", "info", "openapi.json", "assistants", "threads", "runs")
 """First parts of the paths that are served: not, among others, `deploy`, which would upload the folder's source."""
 OPEN = ("/ok",)
 """Paths that need no token."""
+WEBHOOK = "webhook: results are sent to no other address"
 PRESENTED = "retort.token"
 """Key of the scope under which the token stands that a request held in its path."""
 
@@ -154,13 +155,16 @@ def again(body: bytes, receive: Receive) -> Receive:
 
 
 def foreign(body: bytes) -> tuple[int, str] | None:
-    """Why a body is refused: it is too long, or has a message that would make an endpoint fetch something."""
+    """Why a body is refused: too long, no JSON, a webhook, or a message that would make an endpoint fetch something."""
     if len(body) > MOST_BYTES:
         return 413, f"the body is longer than {MOST_BYTES} bytes"
     try:
         data = json.loads(body) if body else None
     except (ValueError, RecursionError):
         return 422, "the body is not JSON"
+    # Before LangGraph sees it, which asks for the address of the host to judge it.
+    if any(isinstance(each, dict) and each.get("webhook") for each in (data if isinstance(data, list) else [data])):
+        return 422, WEBHOOK
     found = not_text(data)
     return (422, found) if found else None
 
@@ -217,7 +221,7 @@ async def check_run(ctx: Any, value: Any) -> None:
     """A run's context only chooses, its messages are text, and its end is told to nobody else."""
     asked = value.get("kwargs") or {}
     if asked.get("webhook"):
-        raise refused("webhook: results are sent to no other address")
+        raise refused(WEBHOOK)
     chosen(asked.get("context"))
     found = not_text([asked.get("input"), asked.get("command")])
     if found:
