@@ -25,8 +25,12 @@ import importlib
 from types import ModuleType
 
 
-class RetortError(Exception):
-    """Something the user can act on: the message names the value and the next thing to do."""
+class RetortError(RuntimeError):
+    """Something the user can act on: the message names the value and the next thing to do.
+
+    A RuntimeError, because LangGraph's server shows its messages to Studio; of classes that it does not know it tells
+    "An internal error occurred" alone.
+    """
 
 
 class ConfigError(RetortError):

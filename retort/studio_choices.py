@@ -21,6 +21,8 @@ from agents.redaction import redacted
 from agents.task import Form
 
 TEACHER, STUDENT = "teacher", "student"
+ONE_OF: Any = Literal
+"""Subscribed with names that are known only when a run is opened."""
 SHOWN = 80
 """Characters of a refused value that its error shows."""
 
@@ -86,8 +88,8 @@ class Offer:
         values = {"mode": "react", "form": "free", "verify": "score", "bar_held_out": False, "faults": False, **chosen}
         team = values.pop("team")
         fields: dict[str, Any] = {name: (Choice.model_fields[name].annotation, value) for name, value in values.items()}
-        fields["team"] = (Literal[tuple(self.teams)], team)
-        return create_model("Choice", __base__=Choice, **fields, board=(rules, rules()))
+        fields["team"] = (ONE_OF[tuple(self.teams)], team)
+        return create_model("Choice", __base__=Choice, **fields, board=(rules, rules.model_validate({})))
 
     def context(self, chosen: Choice) -> Context:
         """The context that a choice stands for.
@@ -139,7 +141,7 @@ def _some_of(names: tuple[str, ...]) -> tuple[Any, Any]:
     """A field that takes some of these names, by default all."""
     if not names:
         return Annotated[tuple[str, ...], Field(max_length=0)], ()
-    return tuple[Literal[names], ...], names
+    return tuple[ONE_OF[names], ...], names
 
 
 def offered_by(folder: Path) -> tuple[Offer, str]:

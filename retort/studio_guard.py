@@ -1,9 +1,9 @@
 """Who may speak with a Studio server: programs that hold its token, and Studio's own page with it, on this machine.
 
 Every page that a browser shows can send requests to a port of this machine. So a request is refused unless its Host is
-this machine's (a site that points its name here is then recognised), its Origin, where a browser sends one, is Studio's,
-its body is declared as JSON (else no browser would ask first), and it holds the token of this start. What a request asks
-for is looked at too: a context only chooses (studio_choices.py), and nothing is sent to addresses of its own.
+this machine's (a site that points its name here is recognised by it), its Origin is Studio's where a browser sends one,
+its body is declared as JSON (a browser asks before it sends that), and it holds the token of this start. What a request
+asks for is looked at too: a context only chooses (studio_choices.py), and nothing is sent to addresses of its own.
 
 langgraph.json mounts `app`, whose middleware stands before every route, and `auth`, LangGraph's own hook.
 """
@@ -74,7 +74,7 @@ def holds_token(scope: Scope) -> bool:
 
 def without_token(scope: Scope) -> Scope:
     """The request with a token at the start of its path taken out of it, and noted."""
-    first, slash, rest = scope["path"].removeprefix("/").partition("/")
+    first, _, rest = scope["path"].removeprefix("/").partition("/")
     if not hmac.compare_digest(first.encode(), _token.encode()):
         return scope
     path = f"/{rest}"

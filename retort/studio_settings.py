@@ -10,7 +10,7 @@ GRAPHS = {name: f"retort.studio:{name}" for name in ("teacher", "student", "sear
 STUDIO = "https://smith.langchain.com/studio"
 ORIGINS = ("https://smith.langchain.com", "https://eu.smith.langchain.com")
 """Pages that may speak with the server; all others are refused."""
-TOKEN = "RETORT_STUDIO_TOKEN"
+TOKEN = "RETORT_STUDIO_TOKEN"  # noqa: S105
 """Variable with the token that requests must hold; without it one is made at each start."""
 MOST_BYTES = 16 * 2**20
 """Of a request's body; a thread with a long history is some 100 kB."""

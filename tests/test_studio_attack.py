@@ -265,7 +265,10 @@ def test_whoever_holds_the_token_only_chooses(attack: Attack, kind: str, key: st
         ),
         ({"team": "nobody"}, "team: 'nobody' is not offered; choose 'student', 'teacher'"),
         ({"mod": "cot"}, "unknown key 'mod' in the context (given: 'cot'); did you mean 'mode'?"),
-        ({"board": {"limits": {"serches": 1}}}, "unknown key 'board.limits.serches' in the context (given: 1); did you"),
+        (
+            {"board": {"limits": {"serches": 1}}},
+            "unknown key 'board.limits.serches' in the context (given: 1); did you",
+        ),
         ({"board": {"top_k": 1000}}, "board.top_k: Input should be less than or equal to 20 (given: 1000)"),
         ({"library": "/etc"}, "a thread may choose bar_held_out, board, faults, form, mode, team, verify"),
         ({"team": f"{KEY}"}, "team: '[key]' is not offered"),
