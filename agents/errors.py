@@ -13,6 +13,7 @@
     ├── LedgerError             the ledger cannot be read or belongs to another version
     ├── StorageError            a file cannot be written: disk full, read-only, locked; the same command goes on
     ├── StageError              a stage's input is absent or half written: which stage makes it
+    ├── TrustError              what a config would execute, or give a key to, was not agreed to
     ├── ProofError              a proof failed; the stage that asked for it is blocked
     └── BoardError              two leaderboard rows were not played on the same board
 
@@ -59,6 +60,10 @@ class StorageError(RetortError):
 
 class StageError(RetortError):
     """A stage lacks what an earlier stage makes."""
+
+
+class TrustError(RetortError):
+    """What a config names would be executed, or given a key, and nobody agreed to it."""
 
 
 class ProofError(RetortError):

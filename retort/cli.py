@@ -82,12 +82,14 @@ def parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
     )
     ask.add_argument("--mode", choices=("react", "cot", "answer"), default="react", help="cot, answer: closed book")
+    trusting(ask)
 
     studio = commands.add_parser("studio", help="LangGraph Studio over a run; a stored trajectory opens as a thread")
     studio.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     studio.add_argument("--trajectory", metavar="KEY", help="open this episode (the start of its key is enough)")
     studio.add_argument("--port", type=int, metavar="N", help="port of the server (default: 2024, or a free one)")
     studio.add_argument("--no-browser", action="store_true", help="print the page's address, do not open it")
+    trusting(studio)
 
     show = commands.add_parser("show", help="a run's leaderboard, or one episode of it, in the terminal")
     show.add_argument("run", type=Path, metavar="RUN", help="a run folder")
@@ -100,6 +102,15 @@ def placed(command: argparse.ArgumentParser) -> None:
     """Arguments that name a config and its run folder."""
     command.add_argument("config", type=Path, metavar="CONFIG", help="run.toml, or a run folder that holds one")
     command.add_argument("--run", type=Path, metavar="DIR", help="the run folder (default: runs/NAME)")
+    trusting(command)
+
+
+def trusting(command: argparse.ArgumentParser) -> None:
+    """The argument that stands for an answer to the question what may be executed."""
+    said = (
+        "do not ask before tools, MCP commands and templates of the config run, and before keys are sent where it says"
+    )
+    command.add_argument("--trust", action="store_true", help=said)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -165,6 +176,9 @@ def command(arguments: argparse.Namespace) -> int:
         from .new import new
 
         print(new(arguments.folder))
+        from .trust import made_here
+
+        made_here(arguments.folder)
         return 0
     if name == "show":
         from .show import show
@@ -174,10 +188,12 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "studio":
         from .studio_server import studio
 
+        agreed(arguments)
         return studio(arguments.run, arguments.trajectory, arguments.port, not arguments.no_browser)
     if name == "ask":
         from .ask import ask
 
+        agreed(arguments)
         said = partial(print, flush=True)
         return ask(arguments.run, arguments.question, arguments.team, arguments.option, arguments.mode, said)
     if name == "merge":
@@ -200,14 +216,17 @@ def command(arguments: argparse.Namespace) -> int:
         return status
     from .evaluation import dev
     from .pipeline import work
+    from .trust import made
 
     if getattr(arguments, "split", "test") == "dev":
         if name == "run":
             work(run, BEFORE_EVALUATE)
+            made(run.config, run.folder)
         print(dev(run, play=name != "leaderboard"))
         return 0
     stages = None if name == "run" else SINGLE[name][0]
     work(run, stages, force=getattr(arguments, "force", False))
+    made(run.config, run.folder)
     if name in ("run", "leaderboard"):
         from .show import leaderboard_text
 
@@ -220,6 +239,7 @@ def opened(arguments: argparse.Namespace) -> Run:
     from .config import load_config
     from .outward import settle
     from .pipeline import Run
+    from .trust import agree
 
     config = load_config(arguments.config)
     said = settle(config)
@@ -228,4 +248,15 @@ def opened(arguments: argparse.Namespace) -> Run:
     folder = arguments.run
     if folder is None:
         folder = arguments.config if arguments.config.is_dir() else Path("runs") / config.name
+    home = arguments.config if arguments.config.is_dir() else arguments.config.parent
+    agree(config, home, folder, trust=arguments.trust)
     return Run(config, folder)
+
+
+def agreed(arguments: argparse.Namespace) -> None:
+    """Ask whether what a run folder names may be executed, where that was not agreed to before."""
+    if (arguments.run / "run.toml").exists():  # else the command says what is missing
+        from .config import load_config
+        from .trust import agree
+
+        agree(load_config(arguments.run), arguments.run, arguments.run, trust=arguments.trust)

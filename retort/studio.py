@@ -13,11 +13,14 @@ from pathlib import Path
 from graphs.react import graph
 from graphs.search import graph as search_graph
 
+from .config import load_config
 from .studio_choices import STUDENT, offered_by, schema
+from .trust import agree
 
 RUN = Path(os.environ.get("RETORT_RUN") or "runs/python-stdlib").resolve()
 
-
+if (RUN / "run.toml").exists():
+    agree(load_config(RUN), RUN, RUN, trust=False, ask=False)  # `retort studio` has asked before it starts this
 offer, collecting = offered_by(RUN)
 choice = offer.choice(team=collecting)
 """What may be chosen on the graphs `teacher` and `search`."""

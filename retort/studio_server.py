@@ -30,6 +30,7 @@ from agents.files import write_json
 
 from .studio_settings import GRAPHS, STUDIO, TOKEN, settings
 from .studio_thread import Episode, Opened, open_thread, stored
+from .trust import AGREED
 
 PORT = 2024
 START_SECONDS = 120.0
@@ -146,6 +147,7 @@ def environment(run_folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LANGSMITH_", "LANGCHAIN_"))}
     return kept | {
         "RETORT_RUN": str(run_folder.resolve()),
+        AGREED: "1",  # whoever starts this server was asked, or is a program that knows what it does
         "LANGSMITH_TRACING": "false",
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
         "LANGGRAPH_NO_VERSION_CHECK": "true",

@@ -10,6 +10,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ import little
 import pytest
 
 from agents.seats import close_seats
+
+STATE = tempfile.TemporaryDirectory(prefix="retort-tests-")
+os.environ["XDG_STATE_HOME"] = STATE.name  # what a test agrees to is nobody's who runs the tests
 
 
 @pytest.fixture(autouse=True)
