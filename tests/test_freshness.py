@@ -52,12 +52,12 @@ def edited(root: Path, text: str) -> None:
 
 
 CODE = {
-    "agents/prompts/react.txt": {"collect", "dataset", "evaluate", "leaderboard"},
-    "agents/seats/gate.py": {"collect", "dataset", "evaluate", "leaderboard"},
-    "agents/seats/hf.py": {"collect", "dataset", "cpt", "sft", "evaluate", "leaderboard"},
+    "agents/prompts/react.txt": {"collect", "dataset", "evaluate"},
+    "agents/seats/gate.py": {"collect", "dataset", "evaluate"},
+    "agents/seats/hf.py": {"collect", "dataset", "cpt", "sft", "evaluate"},
     "agents/library/sources/stdlib.py": {"index", "exam"},
-    "distill/exam.py": {"exam", "evaluate", "leaderboard"},
-    "distill/share.py": {"collect", "evaluate", "leaderboard"},
+    "distill/exam.py": {"exam"},
+    "distill/share.py": {"collect", "evaluate"},
     "distill/keep.py": {"dataset"},
     "distill/leaks.py": {"dataset"},
     "finetune/pretrain.py": {"cpt"},
