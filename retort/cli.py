@@ -145,12 +145,14 @@ def parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
     )
     ask.add_argument("--mode", choices=("react", "cot", "answer"), default="react", help="cot, answer: closed book")
+    trusting(ask)
 
     studio = commands.add_parser("studio", help="LangGraph Studio over a run; a stored trajectory opens as a thread")
     studio.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
     studio.add_argument("--trajectory", metavar="KEY", help="open this episode (the start of its key is enough)")
     studio.add_argument("--port", type=port, metavar="N", help="port of the server (default: 2024, or a free one)")
     studio.add_argument("--no-browser", action="store_true", help="print the page's address, do not open it")
+    trusting(studio)
 
     show = commands.add_parser("show", help="a run's leaderboard, or one episode of it, in the terminal")
     show.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
@@ -160,10 +162,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def looks(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def looks(commands: argparse._SubParsersAction[Parser]) -> None:
     """The commands that read run folders and play nothing."""
     listing = commands.add_parser("list", help="a run's episodes by arm, label, level and text, with their keys")
-    listing.add_argument("run", type=Path, metavar="RUN", help="a run folder")
+    listing.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
     listing.add_argument("--arm", help="a row of the leaderboard, or a team")
     listing.add_argument("--label", help="accepted, wrong, ungrounded, limit, ...")
     listing.add_argument("--level", help="engineer, professional or consultant")
@@ -176,15 +178,15 @@ def looks(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     machine_readable(listing, "an object a line")
 
     compare = commands.add_parser("compare", help="one arm of two runs, paired over the test tasks that both played")
-    compare.add_argument("first", type=Path, metavar="RUN_A", help="a run folder")
-    compare.add_argument("second", type=Path, metavar="RUN_B", help="another")
+    compare.add_argument("first", type=place, metavar="RUN_A", help="a run folder")
+    compare.add_argument("second", type=place, metavar="RUN_B", help="another")
     compare.add_argument("--arm", default="student", help="a row of both leaderboards (default: student)")
     compare.add_argument("--form", choices=("free", "choice"), help="default: the primary form of the runs")
     machine_readable(compare)
 
     export = commands.add_parser("export", help="a run's dataset as a folder that other tools read, with its card")
-    export.add_argument("run", type=Path, metavar="RUN", help="a run folder")
-    export.add_argument("out", type=Path, metavar="OUT", help="the new folder")
+    export.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
+    export.add_argument("out", type=place, metavar="OUT", help="the new folder")
     export.add_argument(
         "--format",
         choices=("messages", "sharegpt", "parquet", "hf"),
@@ -206,6 +208,15 @@ def placed(command: argparse.ArgumentParser) -> None:
         "config", type=place, metavar="CONFIG", help="run.toml, the folder that holds it, or a run folder"
     )
     command.add_argument("--run", type=place, metavar="DIR", help="the run folder (default: runs/NAME beside run.toml)")
+    trusting(command)
+
+
+def trusting(command: argparse.ArgumentParser) -> None:
+    """The argument that stands for an answer to the question what may be executed."""
+    said = (
+        "do not ask before tools, MCP commands and templates of the config run, and before keys are sent where it says"
+    )
+    command.add_argument("--trust", action="store_true", help=said)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -279,6 +290,9 @@ def command(arguments: argparse.Namespace) -> int:
         from .new import new
 
         print(new(arguments.folder, sample=not arguments.bare))
+        from .trust import made_here
+
+        made_here(arguments.folder)
         return 0
     if name in ("show", "studio", "ask"):
         from .folders import run_given
@@ -294,18 +308,14 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "studio":
         from .studio_server import studio
 
+        agreed(arguments)
         return studio(arguments.run, arguments.trajectory, arguments.port, not arguments.no_browser)
     if name == "ask":
         from .ask import ask
 
-        return ask(
-            arguments.run,
-            arguments.question,
-            arguments.team,
-            arguments.option,
-            arguments.mode,
-            partial(print, flush=True),
-        )
+        agreed(arguments)
+        said = partial(print, flush=True)
+        return ask(arguments.run, arguments.question, arguments.team, arguments.option, arguments.mode, said)
     if name == "merge":
         from finetune.merge import merge
 
@@ -326,16 +336,19 @@ def command(arguments: argparse.Namespace) -> int:
         return status
     from .evaluation import dev
     from .pipeline import work
+    from .trust import made
 
     as_json = getattr(arguments, "json", False)
     if getattr(arguments, "split", "test") == "dev":
         if name == "run":
             work(run, BEFORE_EVALUATE)
-        said = dev(run, play=name != "leaderboard")
-        print(json_file(run.folder / "leaderboard.dev.json") if as_json else said)
+            made(run.config, run.folder)
+        table = dev(run, play=name != "leaderboard")
+        print(json_file(run.folder / "leaderboard.dev.json") if as_json else table)
         return 0
     stages = None if name == "run" else SINGLE[name][0]
     work(run, stages, force=getattr(arguments, "force", False))
+    made(run.config, run.folder)
     if name in ("run", "leaderboard"):
         from .show import leaderboard_text
 
@@ -381,6 +394,7 @@ def opened(arguments: argparse.Namespace) -> Run:
     from .folders import beside, elsewhere, place_of
     from .outward import settle
     from .pipeline import Run
+    from .trust import agree
 
     place = place_of(arguments.config)
     config = load_config(place.config)
@@ -392,4 +406,14 @@ def opened(arguments: argparse.Namespace) -> Run:
         print(noted, file=sys.stderr)
     run = Run(config, folder, place.config)
     run.check_place()
+    agree(config, place.config.parent, run.folder, trust=arguments.trust)
     return run
+
+
+def agreed(arguments: argparse.Namespace) -> None:
+    """Ask whether what a run folder names may be executed, where that was not agreed to before."""
+    if (arguments.run / "run.toml").exists():  # else the command says what is missing
+        from .config import load_config
+        from .trust import agree
+
+        agree(load_config(arguments.run), arguments.run, arguments.run, trust=arguments.trust)

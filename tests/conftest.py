@@ -20,6 +20,8 @@ import pytest
 
 from agents.seats import close_seats
 
+STATE = tempfile.TemporaryDirectory(prefix="retort-tests-")
+os.environ["XDG_STATE_HOME"] = STATE.name  # what a test agrees to is nobody's who runs the tests
 GUARD = Path(__file__).resolve().parent / "guard"
 if "RETORT_SILENCE" not in os.environ:
     os.environ["RETORT_SILENCE"] = tempfile.mkstemp(prefix="retort-silence-", suffix=".txt")[1]
