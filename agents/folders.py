@@ -39,7 +39,7 @@ CAUSES = {
 def unusable(folder: Path, error: OSError | ValueError) -> Exception:
     """What is raised for a folder that cannot be made or read: a full disk as such, anything else as `FolderError`."""
     if isinstance(error, OSError):
-        unwritable = storage_error(error, folder)
+        unwritable = storage_error(error, folder) if error.errno not in CAUSES else None
         if unwritable is not None:
             return unwritable
         cause = CAUSES.get(error.errno or 0, error.strerror or str(error))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from agents.answers import fold
 from agents.context import Context
 from agents.errors import StageError
-from agents.files import read_json, write_json
+from agents.files import read_model, write_json
 from graphs.contents import recall, remember
 
 from .boards import NOTES, differences
@@ -109,4 +109,4 @@ def dev(run: Run, *, play: bool = True) -> str:
             leaderboard(run, "dev")
         finally:
             remember(run.folder / HASHES)
-    return format_table(Leaderboard.model_validate(read_json(run.folder / "leaderboard.dev.json", "evaluate")))
+    return format_table(read_model(run.folder / "leaderboard.dev.json", Leaderboard, "evaluate"))

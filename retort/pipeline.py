@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
-from agents.files import read_json, read_jsonl, write_json, write_jsonl
+from agents.files import read_json, read_jsonl, read_model, read_models, write_json, write_jsonl
 from agents.folders import absolute
 from agents.task import Form, Task
 from graphs.contents import recall, remember
@@ -63,10 +63,7 @@ class Run:
 
     def tasks(self, split: str | None = None) -> list[Task]:
         """The exam's tasks, of one split or all."""
-        path = self.folder / "exam.jsonl"
-        if not path.exists():
-            raise StageError(f"{path} is not there: run the stage 'exam' first")
-        rows = [Task.model_validate(row) for row in read_jsonl(path)]
+        rows = read_models(self.folder / "exam.jsonl", Task, "exam")
         return [task for task in rows if split is None or task.split == split]
 
     def team(self, name: str) -> Team:
@@ -171,7 +168,7 @@ def exam(run: Run) -> str:
     config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
     made = build_exam(facts, Library.open(run.folder / "library"), config)
     say(made.summary())
-    write_jsonl(run.folder / REJECTED, rejected(read_jsonl(run.folder / SKIPPED), made.rejected))
+    write_jsonl(run.folder / REJECTED, rejected(read_jsonl(run.folder / SKIPPED, "index"), made.rejected))
     write_jsonl(run.folder / "exam.jsonl", made.tasks)
     write_json(run.folder / "held_out.json", made.held_out.model_dump(mode="json"))
     write_json(run.folder / "exam.json", {"counts": made.counts, "baselines": made.baselines})
@@ -193,6 +190,9 @@ def collect(run: Run) -> str:
     tasks = run.tasks("train")[: options.tasks]
     said = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
+        broken = ledger.set_aside_broken()
+        if broken:
+            say(f"  {broken} episodes that could not be read are set aside, and played again where they are asked for")
         for name, context, part in run.to_collect(tasks):
             table = Table.lay(context)
             how = {"concurrency": options.concurrency, "samples": options.samples, "workers": options.workers}
@@ -220,7 +220,11 @@ def collect(run: Run) -> str:
 def summarise(run: Run, name: str, done: Collected) -> None:
     """Write what collecting one part has done and cost into collect.json."""
     path = run.folder / "collect.json"
-    modes = read_json(path, "collect") if path.exists() else {}
+    try:
+        modes = read_json(path, "collect") if path.exists() else {}
+    except StageError:  # broken: what other modes cost stands in the ledger as well
+        modes = {}
+    modes = modes if isinstance(modes, dict) else {}
     write_json(path, {**modes, name: done.model_dump(mode="json")})
 
 
@@ -236,7 +240,7 @@ def dataset(run: Run) -> str:
 
     options = run.config.collect
     every = {task.id: task for task in run.tasks()}
-    barred = HeldOut.model_validate(read_json(run.folder / "held_out.json", "exam"))
+    barred = read_model(run.folder / "held_out.json", HeldOut, "exam")
     chunks = Library.open(run.folder / "library", without=frozenset(barred.chunks)).chunks
     current = set()
     for _, context, part in run.to_collect(list(every.values())):

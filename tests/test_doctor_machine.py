@@ -14,6 +14,7 @@ from pathlib import Path
 
 import little
 import pytest
+import silence
 from doctor_rounds import names, probed, run_of, the
 from tiny_models import FORGETFUL, tiny_model
 
@@ -139,7 +140,7 @@ def shadow(folder: Path, *, first: bool) -> subprocess.CompletedProcess[str]:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: openai-agents\nVersion: 1.2\n", encoding="utf-8")
     (about / "RECORD").write_text("agents/__init__.py,,\n", encoding="utf-8")
     order = [str(folder), str(ROOT)] if first else [str(ROOT), str(folder)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(order)}
+    environment = {**os.environ, "PYTHONPATH": silence.path(*order)}
     return subprocess.run(
         [sys.executable, "-c", INTRUDER], cwd=folder.parent, env=environment, capture_output=True, text=True
     )
