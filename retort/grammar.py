@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
 
     ask = commands.add_parser("ask", help="play one question of your own, every turn as it comes")
     ask.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
-    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("question", nargs="?", metavar="QUESTION", help="without one: a session, questions are read")
     ask.add_argument("--team", default="student", help="student, base, cpt, or a name of [teams] (default: student)")
     ask.add_argument(
         "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
