@@ -273,6 +273,7 @@ STAGES: dict[str, Stage] = {
                 "distill/drafts.py",
                 "distill/evidence.py",
                 "distill/guessable.py",
+                "distill/ledger.py",
                 "distill/names.py",
                 "distill/probe.py",
                 "distill/statements.py",
