@@ -27,6 +27,14 @@ hardship: .venv/ready           ## 100 kills and 20 disks that are too small; th
 	$(BIN)/python tests/hardship.py kills 100 .scratch/kills
 	$(BIN)/python tests/hardship.py disks 20 .scratch/disks
 
+silence: export RETORT_SILENCE = $(CURDIR)/.scratch/left-the-machine.txt
+silence: export PYTHONPATH = $(CURDIR)/tests/guard
+silence: .venv/ready           ## the whole demo with tracing asked for, and nothing but loopback allowed
+	rm -rf .scratch/silence $(RETORT_SILENCE); mkdir -p .scratch
+	LANGSMITH_TRACING=true LANGCHAIN_TRACING_V2=true LANGSMITH_API_KEY=x HF_HUB_OFFLINE= \
+		$(BIN)/retort run examples/python-stdlib/run.toml --run .scratch/silence
+	@test ! -e $(RETORT_SILENCE) && echo "no connection was tried" || { cat $(RETORT_SILENCE); exit 1; }
+
 studio: .venv/ready           ## langgraph dev with the run of `make demo`
 	LANGSMITH_TRACING=false $(BIN)/langgraph dev --no-browser
 

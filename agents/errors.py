@@ -12,6 +12,7 @@
     ├── BudgetError             the budget is used up; the run goes on when it is raised
     ├── LedgerError             the ledger cannot be read or belongs to another version
     ├── StorageError            a file cannot be written: disk full, read-only, locked; the same command goes on
+    ├── FolderError             a folder that a command would write holds something else, or cannot be made
     ├── StageError              a stage's input is absent or half written: which stage makes it
     ├── TrustError              what a config would execute, or give a key to, was not agreed to
     ├── ProofError              a proof failed; the stage that asked for it is blocked
@@ -24,6 +25,8 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+
+from .install import install_line
 
 
 class RetortError(RuntimeError):
@@ -56,6 +59,10 @@ class LedgerError(RetortError):
 
 class StorageError(RetortError):
     """A file cannot be written; the message names the file, the cause and what to do (agents/storage.py)."""
+
+
+class FolderError(RetortError):
+    """A folder that a command would write holds what it did not make, or cannot be made (agents/folders.py)."""
 
 
 class StageError(RetortError):
@@ -117,7 +124,7 @@ class MissingExtra(RetortError):
     """A package of an optional extra is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package!r}, which is not installed: pip install 'retort[{extra}]'")
+        super().__init__(f"this needs {package!r}, which is not installed: {install_line(extra)}")
         self.package = package
         self.extra = extra
 

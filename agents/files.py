@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from .errors import StageError
+
+M = TypeVar("M", bound=BaseModel)
+COMMANDS = {"cpt": "train", "sft": "train", "train": "train"} | {
+    stage: stage for stage in ("index", "exam", "collect", "dataset", "evaluate", "leaderboard")
+}
+"""Stage -> the command that does it."""
 
 
 @contextmanager
@@ -64,35 +71,107 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def read_json(path: Path, made_by: str) -> Any:
-    """Read a JSON file; StageError names the stage that makes it when it is absent or broken."""
+def made_anew(path: Path, made_by: str) -> str:
+    """The step that makes a broken or absent file of a run: a command line where the run folder can be told.
+
+    Args:
+        made_by: the stage.
+    """
+    run = next((folder for folder in path.parents if (folder / "run.toml").is_file()), None)
+    if made_by not in COMMANDS or run is None:
+        return f"run the stage {made_by!r} again"
+    return f"`{shlex.join(['retort', COMMANDS[made_by], str(run)])}` makes it anew"
+
+
+def read_text(path: Path, made_by: str) -> str:
+    """The text of a file of a run; StageError names the stage that makes it where it is absent or not readable."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StageError(f"{path} is not there: run the stage {made_by!r} first") from None
-    except ValueError as error:
-        raise StageError(f"{path} is not JSON ({error}): delete it and run the stage {made_by!r} again") from None
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path} is not UTF-8 ({error.reason}): {made_anew(path, made_by)}") from None
+    except IsADirectoryError:
+        raise StageError(
+            f"{path} is a folder where a file is needed: take it away, then {again(path, made_by)}"
+        ) from None
+    except OSError as error:
+        raise StageError(f"{path} cannot be read ({error.strerror}): {made_anew(path, made_by)}") from None
 
 
-def read_lines_kept(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def again(path: Path, made_by: str) -> str:
+    """`made_anew` as something to do."""
+    step = made_anew(path, made_by)
+    return f"run {step.removesuffix(' makes it anew')}" if step.startswith("`") else step
+
+
+def read_json(path: Path, made_by: str) -> Any:
+    """Read a JSON file; StageError names the stage that makes it when it is absent or broken."""
+    text = read_text(path, made_by)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StageError(f"{path} is not JSON ({brief(error)}): {made_anew(path, made_by)}") from None
+
+
+def brief(error: Exception) -> str:
+    """The first line of an error, or its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def read_model(path: Path, model: type[M], made_by: str) -> M:
+    """A JSON file as a record; raises StageError where it is absent, broken or no such record."""
+    return as_record(read_json(path, made_by), model, path, made_by)
+
+
+def read_models(path: Path, model: type[M], made_by: str) -> list[M]:
+    """The rows of a JSON Lines file as records; raises StageError naming file and line."""
+    rows, remarks = read_lines_kept(path, made_by)
+    if remarks:
+        raise StageError(f"{path}, {remarks[0]}: {made_anew(path, made_by)}")
+    return [as_record(row, model, path, made_by, f", row {number}") for number, row in enumerate(rows, 1)]
+
+
+def as_record(value: Any, model: type[M], path: Path, made_by: str, where: str = "") -> M:
+    """A value that was read as a record; raises StageError naming the file and the first thing wrong with it."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        said = f"{place}: {first['msg']}" if place else first["msg"]
+        raise StageError(f"{path}{where} is no {model.__name__} ({said}): {made_anew(path, made_by)}") from None
+
+
+def read_lines_kept(path: Path, made_by: str | None = None) -> tuple[list[dict[str, Any]], list[str]]:
     """Read JSON lines; returns the rows that are objects, and one remark (`line 3: ...`) for each line that is not.
 
+    Args:
+        made_by: the stage that makes the file; None = no stage does.
+
     Raises:
-        StageError: the file is not there.
+        StageError: the file is not there, or cannot be read.
     """
     rows: list[dict[str, Any]] = []
     remarks: list[str] = []
+    first = f": run the stage {made_by!r} first" if made_by else ""
     try:
         raw = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        raise StageError(f"{path} is not there") from None
+    except FileNotFoundError:
+        raise StageError(f"{path} is not there{first}") from None
+    except IsADirectoryError:
+        step = f": take it away, then {again(path, made_by)}" if made_by else ""
+        raise StageError(f"{path} is a folder where a file is needed{step}") from None
+    except OSError as error:
+        step = f": {made_anew(path, made_by)}" if made_by else ""
+        raise StageError(f"{path} cannot be read ({error.strerror}){step}") from None
     for number, line in enumerate(raw.split(b"\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            remarks.append(f"line {number}: not JSON ({error})")
+        except (ValueError, RecursionError) as error:
+            remarks.append(f"line {number}: not JSON ({brief(error)})")
             continue
         if isinstance(row, dict):
             rows.append(row)
@@ -101,9 +180,10 @@ def read_lines_kept(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return rows, remarks
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path, made_by: str | None = None) -> list[dict[str, Any]]:
     """Read JSON lines that Retort itself wrote; raises StageError naming file and line for anything else."""
-    rows, remarks = read_lines_kept(path)
+    rows, remarks = read_lines_kept(path, made_by)
     if remarks:
-        raise StageError(f"{path}, {remarks[0]}: delete the file and run the stage that makes it again")
+        step = made_anew(path, made_by) if made_by else "delete the file and run the stage that makes it again"
+        raise StageError(f"{path}, {remarks[0]}: {step}")
     return rows

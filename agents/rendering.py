@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ProofError, SeatError, need
+from .seats.weights import weights_anew
 from .templates import template_text, tokens_missing
 
 Message = Mapping[str, Any]
@@ -69,8 +70,8 @@ def load_tokenizer(path: str | Path, *, chat_template: str | Path | None = None,
     transformers = need("transformers", "train")
     try:
         tok = transformers.AutoTokenizer.from_pretrained(str(path))
-    except (OSError, ValueError, KeyError) as error:
-        raise SeatError(f"no tokenizer in {str(path)!r} ({_first_line(error)})") from error
+    except Exception as error:  # tokenizers raises plain Exceptions for files that it cannot parse
+        raise SeatError(f"no tokenizer in {str(path)!r} ({_first_line(error)}): {weights_anew(str(path))}") from error
     if chat_template is not None:
         problem = tokens_missing(tok, chat_template)
         if problem:

@@ -31,6 +31,11 @@ CAUSES = {
     errno.EPERM: DENIED,
     errno.EFBIG: ("a limit on the size of files is reached", f"raise it with `ulimit -f unlimited`, {AGAIN}"),
     errno.EIO: FAILED,
+    errno.EISDIR: ("a folder stands where a file is needed", f"move it away, {AGAIN}"),
+    errno.ENOTDIR: ("a file stands where a folder is needed", f"move it away, {AGAIN}"),
+    errno.EEXIST: ("a file stands where a folder is needed", f"move it away, {AGAIN}"),
+    errno.ENAMETOOLONG: ("its path is too long for this file system", "give a shorter one"),
+    errno.ELOOP: ("its symbolic links lead in a circle", f"move the link away, {AGAIN}"),
 }
 """Number of an operating system's error -> cause and what to do."""
 SQLITE = {
@@ -56,7 +61,8 @@ def storage_error(error: BaseException, path: Path | None = None) -> StorageErro
     if found is None:
         return None
     cause, step = found
-    named = getattr(error, "filename", None) or path or "the run folder"
+    # Where a file is moved to its place, the second name is the place.
+    named = getattr(error, "filename2", None) or getattr(error, "filename", None) or path or "the run folder"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StorageError(f"{named}: {cause} ({said}); {step}")
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agents.answers import fold
 from agents.errors import ExamError
@@ -27,10 +27,11 @@ from .audit import audit, passes, refuse, renew
 from .baselines import baselines
 from .drafts import Draft
 from .evidence import Known, find_evidence
-from .fill import Filled, fill, mixture, size_of
+from .fill import Filled, fill, mixture, size_of, unseen_first
 from .guessable import hard
 from .levels import bridges, lookups, pairs
 from .live import calls, examples
+from .needs import by_kind, needed, too_few
 from .scenarios import effective, releases
 from .split import Division, HeldOut, divide, module_of, pages_hold_several
 
@@ -52,6 +53,8 @@ ATTEMPTS = 4
 """Times that options are dealt anew after an audit that was not passed; each audit has guessers of its own."""
 DEV_SHARE = 0.1
 """Share of the groups beside the test that are the dev split's."""
+MOST = 1_000_000
+"""Questions of a split that may be asked for."""
 CELLS = 4
 """Parts of the training split; what is guessed of one is guessed from the others and the held-out ones."""
 ENOUGH = 700
@@ -66,11 +69,11 @@ class ExamConfig(BaseModel):
 
     seed: int = 0
     """Same seed, facts and library: same exam."""
-    train: int = Field(1200, ge=0)
+    train: int = Field(1200, ge=0, le=MOST)
     """Training questions at the most."""
-    dev: int = Field(100, ge=0)
+    dev: int = Field(100, ge=0, le=MOST)
     """Questions of the split on which choices are made: nothing is trained on it, and no result is reported of it."""
-    test: int = Field(240, ge=1)
+    test: int = Field(240, ge=1, le=MOST)
     """Held-out questions at the most."""
     engineer: float = Field(0.5, ge=0, le=1)
     """Share of one look-up questions."""
@@ -95,6 +98,14 @@ class ExamConfig(BaseModel):
     least_test: int = Field(1, ge=1)
     """Fewer test questions than this are an error."""
 
+    @model_validator(mode="after")
+    def _shares_of_one(self) -> ExamConfig:
+        shares = {level: getattr(self, level) for level in LEVELS}
+        if sum(shares.values()) > 1 + 1e-9:
+            said = ", ".join(f"{level} {share:g}" for level, share in shares.items())
+            raise ValueError(f"{said} are shares of one exam: make them sum to 1 (now {sum(shares.values()):g})")
+        return self
+
 
 class Exam(BaseModel):
     """Tasks, what training must not see, and what guessing gets."""
@@ -107,6 +118,8 @@ class Exam(BaseModel):
     """Tasks by split, level and kind; facts used and dropped by reason; groups, modules and chunks held out."""
     baselines: dict[str, dict[str, dict[str, float]]]
     """Form -> level (and `overall`) -> baseline -> expected accuracy on the test split."""
+    rejected: tuple[tuple[Fact, str], ...] = ()
+    """Facts that ask nothing, with the reason."""
     audit: dict[str, float] = {}
     """Baseline -> share of all questions with options that it gets right, cross-fitted; the best one first."""
 
@@ -140,7 +153,7 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     config = config or ExamConfig()
     if not facts:
         raise ExamError("there are no facts: an exam needs a facts.jsonl, or the live library as its source")
-    known, dropped, nowhere, _ = find_evidence(facts, library)
+    known, dropped, nowhere, rejected = find_evidence(facts, library)
     rng = random.Random(config.seed)
     division = divide(
         known, library, rng, config.held_out, config.held_out_modules, DEV_SHARE if config.dev else 0.0,
@@ -166,10 +179,12 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
             break
     count = sum(task.split == "test" for task in tasks)
     if count < config.least_test:
-        raise ExamError(f"only {count} test questions of {len(known)} usable facts: give more facts, or hold out more")
+        raise ExamError(too_few(count, config.least_test, len(known), rejected))
     refuse(found, len(cells))
     counts = {
-        "tasks": _counted(tasks),
+        "tasks": by_kind(tasks),
+        "wanted": sizes,
+        "facts needed": needed(len(known), tasks, sizes),
         "facts": {
             "given": len(facts),
             "usable": len(known),
@@ -191,7 +206,10 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     }
     forms: tuple[Form, ...] = ("free", "choice") if cells else ("free",)
     floor = {form: baselines(tasks, form=form) for form in forms}
-    return Exam(tasks=tuple(tasks), held_out=division.held_out, counts=counts, baselines=floor, audit=found)
+    return Exam(
+        tasks=tuple(tasks), held_out=division.held_out, counts=counts, baselines=floor, audit=found,
+        rejected=tuple(rejected),
+    )  # fmt: skip
 
 
 def _total(config: ExamConfig) -> float:
@@ -199,17 +217,6 @@ def _total(config: ExamConfig) -> float:
     if total <= 0:
         raise ExamError("[exam] engineer, professional and consultant are all 0: give one of them a share")
     return total
-
-
-def _counted(tasks: Sequence[Task]) -> dict[str, dict[str, dict[str, int]]]:
-    found: dict[str, dict[str, dict[str, int]]] = {}
-    for task in tasks:
-        kinds = found.setdefault(task.split, {}).setdefault(task.level, {})
-        kinds[task.kind] = kinds.get(task.kind, 0) + 1
-    return {
-        split: {level: dict(sorted(levels[level].items())) for level in LEVELS if level in levels}
-        for split, levels in found.items()
-    }
 
 
 def cell_of(group: str, split: str) -> str:
@@ -330,13 +337,6 @@ def _filled(
                     part.dealt, part.spare = [], []
                 found[split].append(part)
     return found
-
-
-def unseen_first(drafts: Sequence[Draft], held: set[str]) -> tuple[list[Draft], list[Draft]]:
-    """(drafts whose modules are all held out, the others)."""
-    new = [draft for draft in drafts if draft.modules and all(module in held for module in draft.modules)]
-    inside = {id(draft) for draft in new}
-    return new, [draft for draft in drafts if id(draft) not in inside]
 
 
 @dataclass

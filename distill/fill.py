@@ -162,3 +162,10 @@ def in_turn(items: Iterable[T], draft_of: Callable[[T], Draft]) -> list[T]:
         for place in range(len(members))
     ]
     return [families[name][place] for _, name, place in sorted(order)]
+
+
+def unseen_first(drafts: Sequence[Draft], held: set[str]) -> tuple[list[Draft], list[Draft]]:
+    """(drafts whose modules are all held out, the others)."""
+    new = [draft for draft in drafts if draft.modules and all(module in held for module in draft.modules)]
+    inside = {id(draft) for draft in new}
+    return new, [draft for draft in drafts if id(draft) not in inside]

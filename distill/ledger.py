@@ -14,8 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from pydantic import ValidationError
 
 from agents.errors import LedgerError, ProviderError
+from agents.files import made_anew
 from agents.seats.meter import Meter, RunAccount
 from agents.storage import storage_error
 from agents.task import Task
@@ -41,6 +45,7 @@ CREATE TABLE IF NOT EXISTS failed_calls (
     estimated_completion INTEGER NOT NULL, estimated_usd REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS faults (kind TEXT PRIMARY KEY, times INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS set_aside (key TEXT NOT NULL, json TEXT);
 CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), seconds REAL NOT NULL);
 """
 
@@ -240,9 +245,40 @@ class Ledger:
         row = self._db.execute("SELECT json FROM trajectories WHERE key = ?", (key,)).fetchone()
         if row is None:
             raise LedgerError(f"{self.path} holds no episode {key!r} any more: run the same command again")
-        return Trajectory.from_json(row[0])
+        return self._read(key, row[0])
+
+    def _read(self, key: str, text: Any) -> Trajectory:
+        """A row as an episode; raises LedgerError where it is none."""
+        try:
+            return Trajectory.from_json(text)
+        except ValidationError as error:
+            stage = "collect" if self.path.parent.name not in ("scores", "dev") else "evaluate"
+            step = made_anew(self.path, stage).replace(f"`retort {stage}", f"`retort {stage} --force", 1)
+            raise LedgerError(
+                f"{self.path}: the episode {key!r} cannot be read ({error.errors()[0]['msg']}): "
+                f"{step.replace('makes it anew', 'sets it aside and plays it again')}"
+            ) from None
+
+    def set_aside_broken(self) -> int:
+        """Move episodes that cannot be read into a table of their own, so that they are played again; returns how many.
+
+        Raises:
+            StorageError: the ledger cannot be written.
+        """
+        broken = []
+        for key, text in self._db.execute("SELECT key, json FROM trajectories"):
+            try:
+                Trajectory.from_json(text)
+            except ValidationError:
+                broken.append((key, text))
+        if broken:
+            with self._writing():
+                self._db.executemany("INSERT INTO set_aside VALUES (?,?)", broken)
+                self._db.executemany("DELETE FROM trajectories WHERE key = ?", [(key,) for key, _ in broken])
+        return len(broken)
 
     def get(self, key: str) -> Trajectory | None:
         """The episode recorded under `key`, or under the one key that starts with it; None where there is none."""
-        rows = self._db.execute("SELECT json FROM trajectories WHERE substr(key, 1, ?) = ?", (len(key), key)).fetchall()
-        return Trajectory.from_json(rows[0][0]) if len(rows) == 1 else None
+        query = "SELECT key, json FROM trajectories WHERE substr(key, 1, ?) = ?"
+        rows = self._db.execute(query, (len(key), key)).fetchall()
+        return self._read(*rows[0]) if len(rows) == 1 else None

@@ -23,7 +23,7 @@ from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from tqdm import tqdm
 
 from agents.errors import SeatError
-from agents.files import read_jsonl, write_jsonl
+from agents.files import read_models, write_jsonl
 from agents.prompts import prompt
 from agents.rendering import render
 from agents.seats import close_seats, open_seat, split_spec
@@ -66,7 +66,7 @@ def weigh(path: Path, tasks: Sequence[Task], table: Table, *, title: str = "weig
     if not can_weigh(seat.model):
         raise SeatError(f"seat {seat.model!r} cannot be asked for likelihoods: only hf seats can")
     wanted = {weighed_key(task, table): task for task in tasks}
-    rows = [Weighed.model_validate(row) for row in read_jsonl(path)] if path.exists() else []
+    rows = read_models(path, Weighed, "evaluate") if path.exists() else []
     known = {row.key: row for row in rows if row.key in wanted}
     left = [task for key, task in wanted.items() if key not in known]
 

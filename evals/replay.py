@@ -55,6 +55,7 @@ def replay(
     same_board(run if split == "test" else folder, contexts)
     said = []
     with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.set_aside_broken()
         for form in forms:
             asked = asked_in(form, tasks)
             primary = form == forms[0]

@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agents.errors import SeatError
+from agents.errors import FolderError, SeatError
+from agents.folders import absolute, made_folder, refuse_foreign
 from agents.rendering import load_tokenizer, stop_ids
 from agents.seats.weights import find_weights
 
-from .student import declare_stops, staged
+from .student import declare_stops
 
 
 def merged(name: str, *, dtype: str | None = None, device: str | None = None) -> Any:
@@ -40,16 +41,23 @@ def merged_in_place(adapted: Any) -> Any:
 def merge(adapter: str, out: Path) -> Path:
     """Write the adapter in folder `adapter`, merged, as a full model with its tokenizer to the folder `out`.
 
+    Args:
+        out: a folder that is not there, an empty one, or one that an earlier merge made and nobody changed.
+
     Raises:
         SeatError: `adapter` is no adapter, or cannot be merged.
+        FolderError: `out` holds anything else, or lies in the adapter's folder. Nothing of it is changed.
     """
     weights = find_weights(adapter)
     if weights.adapter is None:
         raise SeatError(f"{adapter!r} is a full model already: there is nothing to merge")
+    refuse_foreign(out, "merge")  # before minutes of work
+    if weights.adapter is not None and absolute(weights.adapter) in (absolute(out), *absolute(out).parents):
+        raise FolderError(f"{str(out)!r} lies in the adapter's own folder: give one beside it")
     tok = load_tokenizer(weights.words)
     model = merged(adapter)
     declare_stops(model, stop_ids(tok), tok.pad_token_id)
-    with staged(out) as folder:
+    with made_folder(out, "merge") as folder:
         model.save_pretrained(folder)
         tok.save_pretrained(folder)
     return out

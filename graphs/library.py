@@ -7,8 +7,10 @@ import threading
 import time
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from agents.context import Context
-from agents.files import read_json
+from agents.files import read_model
 from agents.library.index import Library
 
 from .contents import sha256_of
@@ -20,6 +22,14 @@ Name = tuple[str, str | None]
 """Folder of the library, file with the barred chunks."""
 State = tuple[tuple[str, str | None], ...]
 """(file, SHA-256 of its content or None where it is absent) of everything that a library is opened from."""
+
+
+class Barred(BaseModel):
+    """What is read of held_out.json."""
+
+    chunks: tuple[str, ...]
+    """Ids of the chunks that training must not see."""
+
 
 _opened: dict[Name, tuple[State, Library]] = {}
 _checked: dict[Name, tuple[float, Library]] = {}
@@ -37,7 +47,7 @@ def open_library(context: Context) -> Library:
         state = state_of(context)
         known = _opened.get(name)
         if known is None or known[0] != state:
-            barred = read_json(Path(context.without), "exam")["chunks"] if context.without else ()
+            barred = read_model(Path(context.without), Barred, "exam").chunks if context.without else ()
             known = state, Library.open(Path(context.library), without=frozenset(barred))
             _opened[name] = known
         _checked[name] = (time.monotonic(), known[1])

@@ -7,7 +7,7 @@ distill/exam.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
 from __future__ import annotations
 
 import difflib
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,9 @@ from distill.dataset import DatasetConfig
 from distill.exam import ExamConfig
 from finetune.pretrain import CptConfig
 from finetune.sft import SftConfig
+
+from .paths import absolute
+from .toml_file import read_toml
 
 
 class Section(BaseModel):
@@ -177,7 +180,7 @@ class RunConfig(Section):
     """run.toml."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Name of the run; its folder is `runs/NAME` unless --run says otherwise."""
+    """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig
     exam: ExamConfig = ExamConfig()
@@ -252,16 +255,42 @@ def load_config(path: Path) -> RunConfig:
     if path.is_dir():
         path = path / "run.toml"
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{str(path)!r} is not there: `retort new DIR` writes a commented run.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+        data = read_toml(path)
+        config = validated(data, path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}{mended_by(path)}") from None
     try:
-        config = RunConfig.model_validate(data)
+        return absolute(config, path.resolve().parent)
+    except (OSError, RuntimeError) as error:  # a name too long, links in a circle
+        named = repr(shortened(getattr(error, "filename", None))) if isinstance(error, OSError) else "a link"
+        cause = error.strerror if isinstance(error, OSError) else shortened(error)
+        raise ConfigError(f"{path}: {named} cannot be used as a path ({cause}): give another") from None
+
+
+def validated(data: Mapping[str, Any], path: Path) -> RunConfig:
+    """The config that tables make; raises ConfigError naming `path`."""
+    try:
+        return RunConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from None
-    return absolute(config, path.resolve().parent)
+
+
+def shortened(value: object, most: int = 120) -> str:
+    """A value as text of at most so many characters."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def mended_by(path: Path) -> str:
+    """What writes a run folder's own run.toml anew, to end a sentence with; empty for any other file."""
+    from .folders import command_for, place_of
+
+    run = place_of(path).run
+    try:
+        command = command_for(run) if run is not None else None
+    except ConfigError:
+        return ""
+    return f"; `{command}` writes it anew" if command else ""
 
 
 def explain(error: ValidationError) -> str:
@@ -273,9 +302,10 @@ def explain(error: ValidationError) -> str:
         known = known_keys(place[:-1])
         near = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key {'.'.join(place)!r}; {hint}"
+        return f"unknown key {shortened('.'.join(place))!r}; {hint}"
     given = first.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, (str, int, float, bool)) else ""
+    plain = isinstance(given, (str, int, float, bool))
+    shown = f" (given: {shortened(given)!r})" if isinstance(given, str) else f" (given: {given!r})" if plain else ""
     if place[-1:] == ["key_env"] or redacted(shown) != shown:
         shown = ""  # it may be a key
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
@@ -307,64 +337,6 @@ def known_keys(place: list[str]) -> list[str]:
     return sorted(model.model_fields) if model is not None else []
 
 
-def absolute(config: RunConfig, root: Path) -> RunConfig:
-    """The config with its relative paths resolved against `root`."""
-    corpus = config.corpus.model_copy(
-        update={
-            "manuals": config.corpus.manuals and (root / config.corpus.manuals).resolve(),
-            "facts": config.corpus.facts and (root / config.corpus.facts).resolve(),
-        }
-    )
-    teams = {name: absolute_team(team, root) for name, team in config.teams.items()}
-    base = config.student.base
-    if (root / base).is_dir():
-        base = str((root / base).resolve())
-    student = config.student.model_copy(
-        update={"base": base, "chat_template": absolute_file(config.student.chat_template, root)}
-    )
-    cpt, sft = (
-        each.model_copy(update={"chat_template": absolute_file(each.chat_template, root)})
-        for each in (config.cpt, config.sft)
-    )
-    tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
-    board = config.board.model_copy(update={"tools": tools})
-    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
-    return config.model_copy(update=own)
-
-
-def absolute_file(name: str | None, root: Path) -> str | None:
-    """The path of a file that lies beside run.toml; any other name as it is."""
-    return str((root / name).resolve()) if name is not None and (root / name).is_file() else name
-
-
-def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
-    """The team with file paths of its seats resolved against `root`."""
-
-    def fix(seat: Seat | None) -> Seat | None:
-        if seat is None:
-            return None
-        provider, name, url = split_spec(seat.model)
-        seat = seat.model_copy(update={"chat_template": absolute_file(seat.chat_template, root)})
-        if provider == "scripted" and url:
-            return seat.model_copy(update={"model": f"{provider}:{name}@{(root / url).resolve()}"})
-        if provider in ("hf", "vllm") and (root / name).is_dir():
-            at = f"@{url}" if url else ""
-            return seat.model_copy(update={"model": f"{provider}:{(root / name).resolve()}{at}"})
-        return seat
-
-    roles = team.named("").seats()
-    return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
-
-
-def absolute_tool(spec: str, root: Path) -> str:
-    """A tool's `module:function`, with the module's file where it lies beside run.toml."""
-    module, colon, name = spec.rpartition(":")
-    for path in (root / module, root / f"{module.replace('.', '/')}.py"):
-        if colon and path.suffix == ".py" and path.is_file():
-            return f"{path.resolve()}:{name}"
-    return spec
-
-
 def write_resolved(config: RunConfig, run: Path) -> None:
     """Write the run's own run.toml; refuses a folder that another run's config made.
 
@@ -375,7 +347,10 @@ def write_resolved(config: RunConfig, run: Path) -> None:
 
     path = run / "run.toml"
     if path.exists():
-        other = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+        try:
+            other = read_toml(path).get("name")
+        except ConfigError:  # broken: it is written anew
+            other = config.name
         if other != config.name:
             raise StageError(f"{run} holds the run {other!r}, not {config.name!r}: give another --run")
     data = config.model_dump(mode="json", exclude_none=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from agents.answers import fold
 from agents.context import Context
 from agents.errors import StageError
-from agents.files import read_json, write_json
+from agents.files import read_model, write_json
 from graphs.contents import recall, remember
 
 from .boards import NOTES, differences
-from .config import Arm, write_resolved
+from .config import Arm
 from .lock import alone
 from .stages import HASHES
 from .table import STAGES
@@ -97,8 +97,9 @@ def dev(run: Run, *, play: bool = True) -> str:
 
     from .pipeline import needed, say
 
+    run.check_place()
     with alone(run.folder):
-        write_resolved(run.config, run.folder)
+        run.settle()
         recall(run.folder / HASHES)
         try:
             if play:
@@ -108,4 +109,4 @@ def dev(run: Run, *, play: bool = True) -> str:
             leaderboard(run, "dev")
         finally:
             remember(run.folder / HASHES)
-    return format_table(Leaderboard.model_validate(read_json(run.folder / "leaderboard.dev.json", "evaluate")))
+    return format_table(read_model(run.folder / "leaderboard.dev.json", Leaderboard, "evaluate"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.context import Board, Team
-from agents.library.corpus import SUFFIXES
+from agents.library.corpus import pages
 from graphs.board import seat_parts, tool_files, weights_digest
 from graphs.contents import sha256_of
 from graphs.trajectory import digest
@@ -119,8 +119,7 @@ def corpus(manuals: Path | None, facts: Path | None) -> Parts:
     """The manuals by relative path and content, and the facts; of the embedded source the Python that it reads."""
     if manuals is None or facts is None:
         return {"python": digest(sys.version, sys.platform, platform.machine())}
-    pages = sorted(path for path in manuals.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    told = [(path.relative_to(manuals).as_posix(), content(path)) for path in pages]
+    told = [(path.relative_to(manuals).as_posix(), content(path)) for path in pages(manuals)[0]]
     return {"corpus.manuals": digest(told), "corpus.facts": content(facts)}
 
 

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
-from agents.files import read_json, read_jsonl, write_json, write_jsonl
+from agents.files import read_json, read_jsonl, read_model, read_models, write_json, write_jsonl
+from agents.folders import absolute
 from agents.task import Form, Task
 from graphs.contents import recall, remember
 from graphs.trajectory import digest
 
 from .boards import COLLECTED
 from .config import DEMONSTRATOR, RunConfig, write_resolved
-from .doctor.base import checked_base
+from .doctor.before import refuse_broken
 from .evaluation import evaluate, leaderboard
+from .folders import check_place, claim
+from .lines import REJECTED, SKIPPED, facts_needed, leak_proof, left_out, passed_over, rejected, training_said
 from .lock import alone
 from .parts import Parts
 from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
@@ -27,8 +30,6 @@ from .table import STAGES, Stage, stages_of
 
 if TYPE_CHECKING:
     from distill.collect import Collected
-    from distill.leaks import LeakReport
-    from finetune.settings import TrainingResult
 
 
 def say(text: str) -> None:
@@ -37,18 +38,32 @@ def say(text: str) -> None:
 
 
 class Run:
-    """A config and its run folder."""
+    """A config and its run folder.
 
-    def __init__(self, config: RunConfig, folder: Path) -> None:
+    Args:
+        source: the run.toml that the config was read from; None = no file.
+
+    Raises:
+        FolderError: `folder` is no path.
+    """
+
+    def __init__(self, config: RunConfig, folder: Path, source: Path | None = None) -> None:
         self.config = config
-        self.folder = folder.resolve()
+        self.folder = absolute(folder)
+        self.source = source
+
+    def check_place(self) -> None:
+        """Raise FolderError or StageError where the run folder is none, another config's, or holds the corpus."""
+        check_place(self.folder, self.source, (self.config.corpus.manuals, self.config.corpus.facts))
+
+    def settle(self) -> None:
+        """Write the run folder's own run.toml, and whose it is."""
+        write_resolved(self.config, self.folder)
+        claim(self.folder, self.source)
 
     def tasks(self, split: str | None = None) -> list[Task]:
         """The exam's tasks, of one split or all."""
-        path = self.folder / "exam.jsonl"
-        if not path.exists():
-            raise StageError(f"{path} is not there: run the stage 'exam' first")
-        rows = [Task.model_validate(row) for row in read_jsonl(path)]
+        rows = read_models(self.folder / "exam.jsonl", Task, "exam")
         return [task for task in rows if split is None or task.split == split]
 
     def team(self, name: str) -> Team:
@@ -118,18 +133,18 @@ def form_of(task: Task, share: float) -> Form:
 
 
 def index(run: Run) -> str:
-    """Manuals and facts into library/ and facts.jsonl."""
-    from agents.library.corpus import read_corpus
+    """Manuals and facts into library/ and facts.jsonl; what is not read of them into skipped.jsonl."""
+    from agents.library.corpus import scan
     from agents.library.facts import read_facts
     from agents.library.index import Library
 
     corpus = run.config.corpus
-    remarks: list[str] = []
+    rows: list[dict[str, Any]] = []
     if corpus.manuals is not None and corpus.facts is not None:
-        documents = read_corpus(corpus.manuals)
+        documents, skipped = scan(corpus.manuals)
         facts, remarks = read_facts(corpus.facts)
-        for remark in remarks[:5]:
-            say(f"  {corpus.facts.name}, {remark}; left out")
+        rows += [each._asdict() for each in skipped]
+        rows += [{"file": corpus.facts.name, **each._asdict()} for each in remarks]
     else:
         from agents.library.sources import stdlib
 
@@ -137,12 +152,14 @@ def index(run: Run) -> str:
     library = Library.build(documents)
     library.save(run.folder / "library")
     write_jsonl(run.folder / "facts.jsonl", facts)
-    broken = f", {len(remarks)} broken lines left out" if remarks else ""
-    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{broken}"
+    write_jsonl(run.folder / SKIPPED, rows)
+    for line in passed_over(rows, run.folder / SKIPPED):
+        say(f"  {line}")
+    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{left_out(rows)}"
 
 
 def exam(run: Run) -> str:
-    """Facts into exam.jsonl, held_out.json and exam.json."""
+    """Facts into exam.jsonl, held_out.json and exam.json; those that ask nothing into facts_rejected.jsonl."""
     from agents.library.facts import read_facts
     from agents.library.index import Library
     from distill.exam import build_exam
@@ -151,9 +168,12 @@ def exam(run: Run) -> str:
     config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
     made = build_exam(facts, Library.open(run.folder / "library"), config)
     say(made.summary())
+    write_jsonl(run.folder / REJECTED, rejected(read_jsonl(run.folder / SKIPPED, "index"), made.rejected))
     write_jsonl(run.folder / "exam.jsonl", made.tasks)
     write_json(run.folder / "held_out.json", made.held_out.model_dump(mode="json"))
     write_json(run.folder / "exam.json", {"counts": made.counts, "baselines": made.baselines})
+    for line in facts_needed(made.counts, run.folder / REJECTED):
+        say(f"  {line}")
     splits = {name: sum(task.split == name for task in made.tasks) for name in ("train", "dev", "test")}
     return f"{splits['train']} training tasks, {splits['dev']} dev, {splits['test']} held out"
 
@@ -170,6 +190,9 @@ def collect(run: Run) -> str:
     tasks = run.tasks("train")[: options.tasks]
     said = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
+        broken = ledger.set_aside_broken()
+        if broken:
+            say(f"  {broken} episodes that could not be read are set aside, and played again where they are asked for")
         for name, context, part in run.to_collect(tasks):
             table = Table.lay(context)
             how = {"concurrency": options.concurrency, "samples": options.samples, "workers": options.workers}
@@ -197,7 +220,11 @@ def collect(run: Run) -> str:
 def summarise(run: Run, name: str, done: Collected) -> None:
     """Write what collecting one part has done and cost into collect.json."""
     path = run.folder / "collect.json"
-    modes = read_json(path, "collect") if path.exists() else {}
+    try:
+        modes = read_json(path, "collect") if path.exists() else {}
+    except StageError:  # broken: what other modes cost stands in the ledger as well
+        modes = {}
+    modes = modes if isinstance(modes, dict) else {}
     write_json(path, {**modes, name: done.model_dump(mode="json")})
 
 
@@ -213,7 +240,7 @@ def dataset(run: Run) -> str:
 
     options = run.config.collect
     every = {task.id: task for task in run.tasks()}
-    barred = HeldOut.model_validate(read_json(run.folder / "held_out.json", "exam"))
+    barred = read_model(run.folder / "held_out.json", HeldOut, "exam")
     chunks = Library.open(run.folder / "library", without=frozenset(barred.chunks)).chunks
     current = set()
     for _, context, part in run.to_collect(list(every.values())):
@@ -240,16 +267,6 @@ def dataset(run: Run) -> str:
     return f"{counts['kept']} kept, {counts['dropped']} dropped{' (' + reasons + ')' if reasons else ''}"
 
 
-def leak_proof(report: LeakReport) -> dict[str, Any]:
-    """The leak report in the form of a proof."""
-    numbers = report.model_dump(mode="json", exclude={"examples"})
-    found = report.examples[0] if report.examples else "no held-out name, question or page"
-    detail = (
-        f"{report.texts} training texts hold {found}; {report.overlap:.1%} of the questions' runs of words, templates"
-    )
-    return {"name": "leak", "passed": report.passed, "detail": f"{detail} included, stand in them", "numbers": numbers}
-
-
 def cpt(run: Run) -> str:
     """Continual pretraining of the base on the allowed pages."""
     from finetune.pretrain import pretrain
@@ -270,21 +287,6 @@ def sft(run: Run) -> str:
     out = run.folder / "students" / "sft"
     done = train(base, data, out, config, seed=run.config.seed, transport=student.transport)
     return training_said(done)
-
-
-def training_said(done: TrainingResult) -> str:
-    """One line on what a training did."""
-    loss = (
-        f"loss {done.first_loss:.3f} -> {done.last_loss:.3f}"
-        if done.first_loss and done.last_loss
-        else "no loss logged"
-    )
-    resumed = f", resumed at step {done.resumed_from}" if done.resumed_from else ""
-    passed = sum(proof.passed for proof in done.proofs)
-    return (
-        f"{done.method}, {done.rows} rows, {done.trained_tokens} of {done.tokens} tokens trained, {done.steps} steps"
-        f"{resumed}, {loss}, {passed} of {len(done.proofs)} proofs passed"
-    )
 
 
 def check_budget(run: Run, only: Sequence[str] | None) -> None:
@@ -331,18 +333,23 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
-        StageError: a stage outside `only` that a wanted one reads is not fresh, the base cannot be trained, or another
-            process works on the run.
+        StageError: a stage outside `only` that a wanted one reads is not fresh, something that it needs is broken, or
+            another process works on the run.
         ConfigError: a budget in USD with seats that have no price, said before anything is done.
     """
     check_budget(run, only)
+    run.check_place()
     with alone(run.folder):
-        write_resolved(run.config, run.folder)
+        run.settle()
         recall(run.folder / HASHES)
         try:
             do(run, only, force=force)
         finally:
             remember(run.folder / HASHES)
+
+
+PLAYED = ("collect", "cpt", "sft", "evaluate")
+"""Stages before which is looked at what can be broken: those that pay a teacher, or train what it is paid for."""
 
 
 def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
@@ -360,9 +367,11 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
         if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
-        if stage.name in ("collect", "cpt", "sft") and not looked:
+        if stage.name in PLAYED and not looked:
             looked = True
-            for remark in checked_base(run):
+            later = stages_of(run.config)
+            names = [each.name for each in later[later.index(stage) :] if only is None or each.name in only]
+            for remark in refuse_broken(run, names):
                 say(f"{'':<12} {remark}")
         say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
         depends = parts_of(run, stage, code[stage.name])

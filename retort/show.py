@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import StageError
-from agents.files import read_json
+from agents.files import made_anew, read_json, read_model
 from graphs.trajectory import Trajectory
 
 from .boards import NOTES
@@ -21,8 +21,10 @@ def leaderboard_text(run: Path) -> str:
     """The leaderboard as printed after a run, and where the report lies."""
     from evals.leaderboard import Leaderboard, format_table
 
-    board = Leaderboard.model_validate(read_json(run / "leaderboard.json", "leaderboard"))
+    board = read_model(run / "leaderboard.json", Leaderboard, "leaderboard")
     notes = read_json(run / NOTES, "leaderboard") if (run / NOTES).exists() else []
+    if not isinstance(notes, list):
+        raise StageError(f"{run / NOTES} is no JSON list: {made_anew(run / NOTES, 'leaderboard')}")
     lines = [row for note in notes for row in textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="  ")]
     return "\n".join([format_table(board), *lines, "", f"report: {run / 'report.html'}"])
 

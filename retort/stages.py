@@ -111,13 +111,22 @@ def state_of(run: Run, stage: Stage, mark: Mapping[str, Any] | None, code: Parts
     absent = [name for name in stage.makes if not (run.folder / name).exists()]
     if absent:
         return Found("missing", f"{absent[0]} is gone")
-    if not isinstance(mark.get("parts"), dict) or not isinstance(mark.get("made"), dict):
+    if not readable(mark):
         return Found("stale", "was done by another version of Retort")
     why = [parts.changes(mark["parts"], parts_of(run, stage, code)), *damage(run.folder, mark["made"])]
     late = [name for name in stage.needs if name in before and before[name].state != "fresh"]
     why += [f"{late[0]} is {before[late[0]].state}"] if late else []
     said = "; ".join(filter(None, why))
     return Found("stale", said) if said else Found("fresh")
+
+
+def readable(mark: Mapping[str, Any]) -> bool:
+    """Whether a row of stages.json holds what this version writes."""
+    depends, records = mark.get("parts"), mark.get("made")
+    if not isinstance(depends, dict) or not isinstance(records, dict):
+        return False
+    known = ({"keys", "last", "episodes"}, {"size", "sha256"})
+    return all(isinstance(row, dict) and any(names <= row.keys() for names in known) for row in records.values())
 
 
 def mark(run: Path, stage: str, depends: Parts, seconds: float, said: str) -> None:

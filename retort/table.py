@@ -48,6 +48,7 @@ EXAM = (
     "distill/levels.py",
     "distill/live.py",
     "distill/names.py",
+    "distill/needs.py",
     "distill/probe.py",
     "distill/scenarios.py",
     "distill/split.py",
@@ -164,8 +165,8 @@ STAGES: dict[str, Stage] = {
             (),
             ("corpus.source",),
             (),
-            (*LIBRARY, "retort/pipeline.py:index"),
-            ("library", "facts.jsonl"),
+            (*LIBRARY, "agents/folders.py", "retort/pipeline.py:index"),
+            ("library", "facts.jsonl", "skipped.jsonl"),
             (corpus, index_package),
         ),
         Stage(
@@ -173,7 +174,7 @@ STAGES: dict[str, Stage] = {
             "facts -> exam",
             ("index",),
             ("exam",),
-            ("library/chunks.jsonl", "facts.jsonl"),
+            ("library/chunks.jsonl", "facts.jsonl", "skipped.jsonl"),
             (
                 *LIBRARY,
                 "agents/answers.py",
@@ -181,7 +182,7 @@ STAGES: dict[str, Stage] = {
                 *EXAM,
                 "retort/pipeline.py:exam",
             ),
-            ("exam.jsonl", "held_out.json", "exam.json"),
+            ("exam.jsonl", "held_out.json", "exam.json", "facts_rejected.jsonl"),
         ),
         Stage(
             "collect",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import little
+import silence
 
 from agents.files import write_text
 from agents.seats import close_seats
@@ -109,7 +110,12 @@ def running(run: Path, trajectory: str | None, cwd: Path, env: Mapping[str, str]
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=cwd,
-        env={**kept, "PYTHONPATH": str(ROOT), "LANGSMITH_API_KEY": "not to be seen by the server", **(env or {})},
+        env={
+            **kept,
+            "PYTHONPATH": silence.path(ROOT),
+            "LANGSMITH_API_KEY": "not to be seen by the server",
+            **(env or {}),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 import little
 import pytest
 
-from agents.errors import ConfigError, StageError
+from agents.errors import ConfigError, FolderError, StageError
 from retort.cli import main
 from retort.config import load_config, write_resolved
 from retort.new import new
@@ -79,7 +79,8 @@ def test_the_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_new_writes_a_commented_config_that_loads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "my kettle"
-    assert main(["new", str(folder)]) == 0
+    assert main(["new", str(folder), "--bare"]) == 0
+    assert [path.name for path in folder.iterdir()] == ["run.toml"]
     assert "retort plan" in capsys.readouterr().out
     text = (folder / "run.toml").read_text()
     assert text.count("#") > 15
@@ -87,13 +88,13 @@ def test_new_writes_a_commented_config_that_loads(tmp_path: Path, capsys: pytest
     config = load_config(folder / "run.toml")
     assert config.name == "my-kettle"
     assert config.teams["teacher"].reason.model == "scripted:answer-key"
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(FolderError, match="already, which stays as it is"):
         new(folder)
 
 
 def test_every_commented_default_of_the_template_is_the_default(tmp_path: Path) -> None:
     """Taking the comment signs off changes nothing: the template shows what is so."""
-    new(tmp_path / "a")
+    new(tmp_path / "a", sample=False)
     text = (tmp_path / "a" / "run.toml").read_text()
     lines = []
     for line in text.splitlines():

@@ -158,8 +158,8 @@ def test_corpus_reads_every_kind_and_counts_what_it_skips(tmp_path: Path, caplog
         ("three", "A & B"),
         ("two", "Two"),
     ]
-    assert [remark.partition(":")[0] for remark in remarks] == ["bad.txt", "blank.md"]
-    assert "2 files" in caplog.text or read_corpus(tmp_path) == documents
+    assert [remark.file for remark in remarks] == ["bad.txt", "blank.md", "image.png"]
+    assert "3 files" in caplog.text or read_corpus(tmp_path) == documents
     assert "## Part" in documents[3].text
     assert "no" not in documents[2].text.split()
     assert "a  b" in documents[2].text
@@ -181,13 +181,16 @@ def test_broken_fact_lines_are_named_and_the_rest_kept(tmp_path: Path) -> None:
     facts, remarks = read_facts(path)
     assert len(facts) == 2
     assert facts[0].kin == "default"
-    assert [remark.partition(":")[0] for remark in remarks] == ["line 2", "line 5", "line 6"]
-    assert "attribute" in remarks[1]
+    assert [remark.line for remark in remarks if not remark.used] == [2, 5, 6]
+    assert [str(remark) for remark in remarks if remark.used] == [
+        f'line {number}: the unknown key "extra" is passed over' for number in (1, 4)
+    ]
+    assert "attribute" in remarks[3].reason
 
 
 def test_facts_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ExamError, match=r"none\.jsonl"):
         read_facts(tmp_path / "none.jsonl")
     (tmp_path / "facts.jsonl").write_text("{}\n", encoding="utf-8")
-    with pytest.raises(ExamError, match="holds no fact, line 1: entity"):
+    with pytest.raises(ExamError, match="holds no fact: line 1: entity"):
         read_facts(tmp_path / "facts.jsonl")

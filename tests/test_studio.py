@@ -14,6 +14,7 @@ from typing import Any
 
 import little
 import pytest
+import silence
 from studio_run import ROOT, Served, play_episodes, running, trajectories, write_run
 
 from agents.context import Seat
@@ -239,7 +240,7 @@ def test_seats_of_graphs(run: Path) -> None:
         "import json; from retort import studio as s; "
         "print(json.dumps([g.context_schema().model_dump(mode='json') for g in (s.teacher, s.student, s.search)]))"
     )
-    env = {**os.environ, "RETORT_RUN": str(run), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "RETORT_RUN": str(run), "PYTHONPATH": silence.path(ROOT)}
     out = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True).stdout
     made = Run(load_config(run), run)
     teacher, student = (

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import silence
 from studio_run import ROOT, Served, play_episodes, running, trajectories, write_run
 
 from agents.errors import ConfigError
@@ -84,7 +85,7 @@ def test_the_checkouts_own_langgraph_json_is_as_safe(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={
             **kept,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": silence.path(ROOT),
             "RETORT_RUN": str(write_run(tmp_path)),
             "LANGSMITH_TRACING": "false",
             "LANGGRAPH_CLI_NO_ANALYTICS": "1",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import silence
 from studio_run import ROOT, write_run
 
 from agents.errors import TrustError
@@ -77,7 +78,7 @@ def test_every_command_of_a_config_asks(foreign: Path, mark: Path, command: str)
 
 def test_the_server_without_the_command_does_not_start(foreign: Path, mark: Path) -> None:
     """`langgraph dev` cannot ask."""
-    env = {**os.environ, "RETORT_RUN": str(foreign), "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "RETORT_RUN": str(foreign), "PYTHONPATH": silence.path(ROOT)}
     command = [sys.executable, "-c", "import retort.studio"]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert "TrustError" in done.stderr
@@ -93,7 +94,7 @@ def test_a_person_is_asked(foreign: Path, mark: Path, answer: str, status: int) 
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "retort", "ask", str(foreign), QUESTION, "--team", "teacher"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": silence.path(ROOT)},
         stdin=theirs,
         stderr=theirs,
         stdout=subprocess.PIPE,

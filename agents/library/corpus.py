@@ -6,12 +6,16 @@ import logging
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import CorpusError
+from ..folders import is_run_folder
 
 SUFFIXES = (".md", ".txt", ".rst", ".html", ".htm")
+MOST_BYTES = 32_000_000
+"""Of one page: five million words."""
 
 _log = logging.getLogger("retort.library")
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
@@ -123,45 +127,122 @@ def read_document(path: Path, folder: Path) -> Document:
     return Document(id=name.removesuffix(path.suffix), title=title.replace("`", "").strip(), text=text, source=name)
 
 
-def scan(folder: Path) -> tuple[list[Document], list[str]]:
-    """All documents under `folder` in order of their paths, and a remark for every file that was skipped.
+class Skipped(NamedTuple):
+    """A file of the corpus folder that is not read."""
+
+    file: str
+    """Its path relative to the folder; what is no UTF-8 in it escaped."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+def pages(folder: Path) -> tuple[list[Path], list[Skipped]]:
+    """The files under `folder` that are read as pages, in order of their paths, and all others with the reason.
+
+    A link to another file of the folder is read like that file; one that leads out of it is not, nor is a linked
+    folder: what is no part of the manual would stand in the library, and in the student.
+    """
+    home = folder.resolve()
+    found: list[Path] = []
+    skipped: list[Skipped] = []
+    runs: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        if any(run in path.parents for run in runs):
+            continue
+        reason = ""
+        if path.is_symlink():
+            reason = misled(path, home)
+        elif path.is_dir():
+            if is_run_folder(path):
+                runs.append(path)
+                reason = "a run folder of Retort, which is no part of a manual"
+            else:
+                continue
+        elif not path.is_file():
+            reason = "no file (a pipe, a socket or a device)"
+        if not reason:
+            reason = unreadable(path)
+        if reason:
+            skipped.append(Skipped(shown(path.relative_to(folder)), reason))
+        else:
+            found.append(path)
+    return found, skipped
+
+
+def misled(link: Path, home: Path) -> str:
+    """Why a link is not followed; empty where it leads to a file of the folder `home`."""
+    try:
+        there = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "a link that leads nowhere"
+    if home not in there.parents:
+        return f"a link out of the corpus folder, to {shown(there)}; copy the file in if it belongs to the manual"
+    return "" if there.is_file() else "a link to a folder, whose files are read at their own place"
+
+
+def unreadable(path: Path) -> str:
+    """Why a file is no page, by its name and size; empty where it is one."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        kind = f"a {shown(Path(suffix))} file" if suffix else "a file without a suffix"
+        return f"{kind} is no page; pages are {', '.join(SUFFIXES)}"
+    if shown(path) != str(path):
+        return "its name is not UTF-8"
+    if path.stat().st_size > MOST_BYTES:
+        return f"larger than {MOST_BYTES // 1_000_000} MB; cut it into pages"
+    return ""
+
+
+def shown(path: Path) -> str:
+    """A path as text that any file can hold."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def scan(folder: Path) -> tuple[list[Document], list[Skipped]]:
+    """All documents under `folder` in order of their paths, and every file that was skipped, with the reason.
 
     Raises:
         CorpusError: the folder is missing, or nothing readable is in it.
     """
     if not folder.is_dir():
-        raise CorpusError(
-            f"the corpus folder {str(folder)!r} is not there: give a folder of {', '.join(SUFFIXES)} files"
-        )
+        kind = "is no folder" if folder.exists() else "is not there"
+        raise CorpusError(f"the corpus folder {str(folder)!r} {kind}: give a folder of {', '.join(SUFFIXES)} files")
     documents: list[Document] = []
-    remarks: list[str] = []
     taken: set[str] = set()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES):
+    found, skipped = pages(folder)
+    for path in found:
+        name = path.relative_to(folder).as_posix()
         try:
             document = read_document(path, folder)
-        except (OSError, UnicodeDecodeError) as error:
-            remarks.append(f"{path.relative_to(folder).as_posix()}: {error}")
+        except (OSError, ValueError, RecursionError) as error:
+            skipped.append(Skipped(name, f"{error}; save it as UTF-8" if isinstance(error, ValueError) else str(error)))
+            continue
+        if "\0" in document.text:
+            skipped.append(Skipped(name, "binary: it holds NUL characters"))
             continue
         if not document.text.strip():
-            remarks.append(f"{document.source}: empty")
+            skipped.append(Skipped(name, "empty"))
             continue
         if document.id in taken:
             document = document.model_copy(update={"id": document.source})
         taken.add(document.id)
         documents.append(document)
+    skipped.sort()
     if not documents:
-        found = f"; {len(remarks)} could not be read, the first: {remarks[0]}" if remarks else ""
-        raise CorpusError(f"the corpus folder {str(folder)!r} holds no readable {', '.join(SUFFIXES)} file{found}")
-    return documents, remarks
+        first = f"; {len(skipped)} could not be read, the first: {skipped[0]}" if skipped else ""
+        raise CorpusError(f"the corpus folder {str(folder)!r} holds no readable {', '.join(SUFFIXES)} file{first}")
+    return documents, skipped
 
 
 def read_corpus(folder: Path) -> list[Document]:
-    """`scan` whose remarks go to the log as one line.
+    """`scan` whose skipped files go to the log as one line.
 
     Raises:
         CorpusError: the folder is missing, or nothing readable is in it.
     """
-    documents, remarks = scan(folder)
-    if remarks:
-        _log.warning("%d files of %s were skipped, the first: %s", len(remarks), folder, remarks[0])
+    documents, skipped = scan(folder)
+    if skipped:
+        _log.warning("%d files of %s were skipped, the first: %s", len(skipped), folder, skipped[0])
     return documents

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CorpusError, StageError
-from ..files import read_json, read_jsonl, write_json, write_jsonl
+from ..files import brief, made_anew, read_json, read_models, write_json, write_jsonl
 from .chunks import Chunk, split
 from .corpus import Document
 
@@ -141,21 +141,26 @@ class Library:
         import bm25s
 
         about = read_json(folder / "library.json", "index")
-        rows = read_jsonl(folder / "chunks.jsonl")
-        if not isinstance(about, dict) or about.get("version") != _VERSION or about.get("chunks") != len(rows):
+        chunks = read_models(folder / "chunks.jsonl", Chunk, "index")
+        if not isinstance(about, dict) or about.get("version") != _VERSION or about.get("chunks") != len(chunks):
             raise StageError(
-                f"the library in {str(folder)!r} is broken or of another version: run the stage 'index' again"
+                f"the library in {str(folder)!r} is broken or of another version: "
+                f"{made_anew(folder / 'library.json', 'index')}"
             )
-        chunks = [Chunk.model_validate(row) for row in rows]
         if without:
             barred = frozenset(without)
             return cls.of([chunk for chunk in chunks if chunk.id not in barred])
         try:
             index = bm25s.BM25.load(str(folder / "bm25"), show_progress=False)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # bm25s and NumPy raise what their parsers happen to
             raise StageError(
-                f"the index in {str(folder)!r} cannot be read ({error}): run the stage 'index' again"
+                f"the index in {str(folder)!r} cannot be read ({brief(error)}): "
+                f"{made_anew(folder / 'library.json', 'index')}"
             ) from None
+        if len(index.vocab_dict) == 0 or index.scores["num_docs"] != len(chunks):
+            raise StageError(
+                f"the index in {str(folder)!r} is of other chunks: {made_anew(folder / 'library.json', 'index')}"
+            )
         return cls(chunks, index)
 
     def chunk(self, name: str) -> Chunk:

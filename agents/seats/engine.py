@@ -26,7 +26,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 from transformers.utils import logging as transformers_logging
 
 from ..errors import SeatError
-from .weights import folder_signature
+from ..files import brief
+from .weights import folder_signature, weights_anew
 
 WINDOW = 0.003
 """Seconds without a new request after which a batch that is not full starts."""
@@ -350,9 +351,8 @@ def load_model(base: str, device: torch.device, dtype: str | None = None) -> Any
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SeatError(f"no model can be opened from {base!r} ({first[:200]})") from error
+    except Exception as error:  # safetensors, the config's classes and PyTorch raise what they happen to
+        raise SeatError(f"no model can be opened from {base!r} ({brief(error)}): {weights_anew(base)}") from error
     finally:
         if bars:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
@@ -366,7 +366,12 @@ def put_on(model: Any, adapter: Path, name: str = "default") -> Any:
     with warnings.catch_warnings():
         # PEFT 0.21 asks transformers 5.23 for a property under its old name; harmless, and nothing a user can mend
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
-        return PeftModel.from_pretrained(model, str(adapter), adapter_name=name).eval()
+        try:
+            return PeftModel.from_pretrained(model, str(adapter), adapter_name=name).eval()
+        except Exception as error:  # the adapter's file, or one of another base
+            raise SeatError(
+                f"the adapter in {str(adapter)!r} cannot be opened ({brief(error)}): {weights_anew(str(adapter))}"
+            ) from error
 
 
 _ENGINES: dict[tuple[str, str | None, str | None], Engine] = {}

@@ -22,7 +22,7 @@ from pydantic import Field, PrivateAttr
 
 from ..answers import GIVE_UP, fold, normalise, parse_final, stands_in
 from ..errors import SeatError, StageError
-from ..files import read_jsonl
+from ..files import as_record, read_jsonl
 from ..task import Hop, Task
 
 _TICKED = re.compile(r"`([^`]+)`")
@@ -37,12 +37,15 @@ def open_scripted(name: str, path: str | None) -> BaseChatModel:
             f"scripted:{name} needs a file: scripted:{name}@{'exam.jsonl' if name == 'answer-key' else 'FILE'}"
         )
     try:
-        rows = read_jsonl(Path(path))
+        rows = read_jsonl(Path(path), "exam" if name == "answer-key" else None)
     except StageError as error:
         raise SeatError(f"scripted:{name}: {error}") from None
     if name == "lines":
         return LineScript(rows=rows)
-    return AnswerKey(tasks=tuple(Task.model_validate(row) for row in rows))
+    try:
+        return AnswerKey(tasks=tuple(as_record(row, Task, Path(path), "exam") for row in rows))
+    except StageError as error:
+        raise SeatError(f"scripted:{name}: {error}") from None
 
 
 class Scripted(BaseChatModel):

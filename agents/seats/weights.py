@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import SeatError
+from ..files import made_anew
 
 TINY_BASE = "tiny-base"
 
@@ -55,6 +56,14 @@ def folder_signature(name: str) -> str:
         return name
     stats = ((file.name, file.stat()) for file in sorted(folder.glob("*.safetensors")))
     return str(folder.resolve()) + "|" + ",".join(f"{n}:{stat.st_size}:{stat.st_mtime_ns}" for n, stat in stats)
+
+
+def weights_anew(name: str) -> str:
+    """The step where a model's files are broken: a student is trained again, any other model is fetched again."""
+    folder = Path(name).resolve()
+    if folder.parent.name == "students":
+        return made_anew(folder / "config.json", "train")
+    return "copy or download it whole again, or name another model"
 
 
 def find_weights(name: str) -> Weights:

@@ -9,10 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agents.files import read_json, read_jsonl
+from agents.files import as_record, read_json, read_models
 from agents.task import LEVELS, Task
 
 _TRAINING = ("method", "rows", "tokens", "trained_tokens", "max_length", "steps", "seconds", "first_loss", "last_loss")
+
+
+class Point(BaseModel):
+    """A row of losses.jsonl, as far as the report draws it."""
+
+    step: float
+    loss: float
 
 
 class ShownProof(BaseModel):
@@ -46,7 +53,10 @@ def proofs(run: Path) -> list[ShownProof]:
     found = []
     for name, of, stage in files:
         if (run / name).exists():
-            found += [ShownProof.model_validate({**row, "of": of}) for row in read_json(run / name, stage)]
+            rows = read_json(run / name, stage)
+            rows = rows if isinstance(rows, list) else [rows]
+            shown = [{**row, "of": of} if isinstance(row, dict) else row for row in rows]
+            found += [as_record(row, ShownProof, run / name, stage) for row in shown]
     return found
 
 
@@ -55,7 +65,8 @@ def curves(run: Path) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for folder in students(run):
         path = folder / "losses.jsonl"
-        points = [(float(r["step"]), float(r["loss"])) for r in read_jsonl(path)] if path.exists() else []
+        rows = read_models(path, Point, folder.name) if path.exists() else []
+        points = [(row.step, row.loss) for row in rows]
         if points:
             found[folder.name] = points
     return found
@@ -66,7 +77,7 @@ def trainings(run: Path) -> list[dict[str, Any]]:
     rows = []
     for folder in students(run):
         if (folder / "training.json").exists():
-            record = read_json(folder / "training.json", folder.name)
+            record = optional(run, f"students/{folder.name}/training.json", folder.name)
             rows.append({"student": folder.name, **{name: record.get(name) for name in _TRAINING}})
     return rows
 

@@ -1,0 +1,70 @@
+"""The paths of run.toml: those that are relative are resolved against the file's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.context import Seat
+from agents.seats import split_spec
+
+if TYPE_CHECKING:
+    from .config import RunConfig, SeatedTeam
+
+
+def absolute(config: RunConfig, root: Path) -> RunConfig:
+    """The config with its relative paths resolved against `root`."""
+    corpus = config.corpus.model_copy(
+        update={
+            "manuals": config.corpus.manuals and (root / config.corpus.manuals).resolve(),
+            "facts": config.corpus.facts and (root / config.corpus.facts).resolve(),
+        }
+    )
+    teams = {name: absolute_team(team, root) for name, team in config.teams.items()}
+    base = config.student.base
+    if (root / base).is_dir():
+        base = str((root / base).resolve())
+    student = config.student.model_copy(
+        update={"base": base, "chat_template": absolute_file(config.student.chat_template, root)}
+    )
+    cpt, sft = (
+        each.model_copy(update={"chat_template": absolute_file(each.chat_template, root)})
+        for each in (config.cpt, config.sft)
+    )
+    tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
+    board = config.board.model_copy(update={"tools": tools})
+    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    return config.model_copy(update=own)
+
+
+def absolute_file(name: str | None, root: Path) -> str | None:
+    """The path of a file that lies beside run.toml; any other name as it is."""
+    return str((root / name).resolve()) if name is not None and (root / name).is_file() else name
+
+
+def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
+    """The team with file paths of its seats resolved against `root`."""
+
+    def fix(seat: Seat | None) -> Seat | None:
+        if seat is None:
+            return None
+        provider, name, url = split_spec(seat.model)
+        seat = seat.model_copy(update={"chat_template": absolute_file(seat.chat_template, root)})
+        if provider == "scripted" and url:
+            return seat.model_copy(update={"model": f"{provider}:{name}@{(root / url).resolve()}"})
+        if provider in ("hf", "vllm") and (root / name).is_dir():
+            at = f"@{url}" if url else ""
+            return seat.model_copy(update={"model": f"{provider}:{(root / name).resolve()}{at}"})
+        return seat
+
+    roles = team.named("").seats()
+    return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
+
+
+def absolute_tool(spec: str, root: Path) -> str:
+    """A tool's `module:function`, with the module's file where it lies beside run.toml."""
+    module, colon, name = spec.rpartition(":")
+    for path in (root / module, root / f"{module.replace('.', '/')}.py"):
+        if colon and path.suffix == ".py" and path.is_file():
+            return f"{path.resolve()}:{name}"
+    return spec
