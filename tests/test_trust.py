@@ -123,7 +123,7 @@ def test_an_own_folder_is_not_asked_about(tmp_path: Path, mark: Path, foreign: P
     tools = (tmp_path / "run.toml").read_text().replace('"manual"', '"../manual"').replace('"facts', '"../facts')
     write_text(mine / "run.toml", tools)
     assert asked(foreign) == 2
-    assert main(["plan", str(mine / "run.toml"), "--run", str(foreign)]) == 0
+    assert main(["plan", str(mine / "run.toml")]) == 0
     assert asked(foreign) == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
