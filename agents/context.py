@@ -7,7 +7,8 @@ Plain data through and through, so that LangGraph Studio can show and edit it, a
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -38,12 +39,44 @@ class Price(BaseModel):
 
 KEY_GOES = 'export MY_KEY=... in the shell and write its name into run.toml, key_env = "MY_KEY"'
 """What to do with a key, in an error that does not show it."""
+DEFAULT_KEY = "OPENAI_API_KEY"
+"""Variable with the key where a seat names none; langchain seats then leave it to the package to find its own."""
 MOST_NAME = 64
 """Characters of a variable's name above which it is taken for a key."""
 
 
+def in_line(model: str) -> str:
+    """A model's name as it stands in a seat's line, where `@` begins the URL."""
+    return model.replace("%", "%25").replace("@", "%40")
+
+
+def table_line(provider: Any, model: Any, url: Any) -> str:
+    """The line `provider:model@url` of a seat whose parts stand in keys of their own.
+
+    Args:
+        provider: as in the line; of a LangChain class `langchain:PACKAGE.CLASS`.
+        model: its name at the endpoint, whatever characters that has (`claude-sonnet@20250514`).
+        url: one URL or a list of them; a comma in one is written as the `%2C` that it stands for.
+
+    Raises:
+        ValueError: a part is missing or no text.
+    """
+    urls = [url] if isinstance(url, str) else url or []
+    if not isinstance(provider, str) or not isinstance(model, str) or not all(isinstance(one, str) for one in urls):
+        raise ValueError('a seat is a line, model = "provider:model@url", or has provider, model and url as texts')
+    if provider.partition(":")[0] in ("hf", "scripted"):
+        raise ValueError(f'a seat of the provider {provider!r} is a line: model = "{provider}:{model}"')
+    if not model and not provider.startswith("langchain:"):
+        raise ValueError(f'the seat of the provider {provider!r} names no model: model = "NAME"')
+    at = ",".join(one.strip().replace(",", "%2C") for one in urls)
+    return ":".join(filter(None, (provider, in_line(model)))) + (f"@{at}" if at else "")
+
+
 class Seat(BaseModel):
-    """One chat model with its sampling."""
+    """One chat model with its sampling.
+
+    Beside the line in `model`, a table may give `provider`, `model` and `url` as keys of their own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -68,8 +101,19 @@ class Seat(BaseModel):
     """Calls in flight at one endpoint at the most; fewer while it answers 429 or 503."""
     price: Price | None = None
     """What the tokens cost; None = nothing is known, and 0 is counted."""
-    key_env: str = "OPENAI_API_KEY"
+    key_env: str = DEFAULT_KEY
     """Name of the environment variable with the key; the key itself stands in no file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _table_form(cls, given: Any) -> Any:
+        """`provider`, `model` and `url` as keys of their own become the line that they stand for."""
+        if not isinstance(given, Mapping) or not {"provider", "url"} & set(given):
+            return given
+        rest = {name: value for name, value in given.items() if name not in ("provider", "url")}
+        if set(rest) - set(cls.model_fields):
+            return {"model": "", **rest}  # an unknown key is told first: `model` may have been meant by it
+        return {**rest, "model": table_line(given.get("provider"), given.get("model", ""), given.get("url"))}
 
     @model_validator(mode="after")
     def _template_in_process(self) -> Seat:

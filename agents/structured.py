@@ -30,7 +30,7 @@ from pydantic import BaseModel, ValidationError
 from .context import Seat
 from .errors import ProviderError, SeatError
 from .prompts import prompt
-from .seats import REMOTE, split_spec
+from .seats import SCHEMAS, split_spec
 from .seats.desk import call
 from .state import Spent
 
@@ -116,13 +116,13 @@ def takes_schema(seat: Seat) -> bool:
         SeatError: the seat insists on it and is behind no endpoint.
     """
     provider = split_spec(seat.model)[0]
-    if seat.structured == "json_schema" and provider not in REMOTE:
+    if seat.structured == "json_schema" and provider not in SCHEMAS:
         raise SeatError(
-            f"seat {seat.model!r}: structured = 'json_schema' needs an endpoint ({', '.join(REMOTE)}); "
+            f"seat {seat.model!r}: structured = 'json_schema' needs an endpoint ({', '.join(SCHEMAS)}); "
             "set structured = 'auto' or 'prompt'"
         )
     if seat.structured == "auto":
-        return provider in REMOTE and seat.model not in _refused
+        return provider in SCHEMAS and seat.model not in _refused
     return seat.structured == "json_schema"
 
 

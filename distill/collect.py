@@ -185,7 +185,7 @@ async def collect(
     budget = budget or Budget()
     check_prices(budget, table.context)
     for seat in table.context.team.seats().values():
-        if workers > 1 and split_spec(seat.model)[0] != "openai" and not split_spec(seat.model)[2]:
+        if workers > 1 and split_spec(seat.model)[0] not in ("openai", "langchain") and not split_spec(seat.model)[2]:
             raise ConfigError(
                 f"seat {seat.model!r} lives in this process or starts a server: several workers need endpoints, so set "
                 f"workers = 1 (given: {workers})"

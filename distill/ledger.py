@@ -142,6 +142,11 @@ class Ledger:
         """Keys of all recorded episodes."""
         return {key for (key,) in self._db.execute("SELECT key FROM trajectories")}
 
+    def tasks(self) -> dict[str, str]:
+        """Key of each recorded episode -> its task, by task, team, mode and sample."""
+        query = "SELECT key, task_id FROM trajectories ORDER BY task_id, team, mode, sample, key"
+        return dict(self._db.execute(query))
+
     def accepted(self) -> dict[str, bool]:
         """Key of each recorded episode -> whether its verdict accepted it."""
         return {key: bool(yes) for key, yes in self._db.execute("SELECT key, accepted FROM trajectories")}

@@ -1,31 +1,45 @@
-"""`retort ask`: one question of your own, played live in THE graph; every turn is printed as it comes."""
+"""`retort ask`: questions of your own, played live in THE graph; every turn is printed as it comes."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from agents.context import Context, Mode
-from agents.errors import StageError
+from agents.errors import ProviderError, StageError
 
 from .show import WIDTH, printable, turn_lines
 
+PROMPT = "question> "
+ENDS = "one question a line; Control-D ends"
+
 
 def ask(
-    run_folder: Path, question: str, team: str, options: Sequence[str], mode: Mode, write: Callable[[str], None]
+    run_folder: Path,
+    question: str | None,
+    team: str,
+    options: Sequence[str],
+    mode: Mode,
+    write: Callable[[str], None],
+    read: Callable[[], str | None] | None = None,
 ) -> int:
-    """Let a team of a run answer `question`; nothing is recorded.
+    """Let a team of a run answer `question`, or every question that `read` brings; nothing is recorded.
 
     Args:
+        question: None = a session: `read` is asked for one after the other, and models stay open in between.
         team: student, base, cpt, or a name of the run's [teams].
         options: the answers to choose from; empty = a free answer.
         write: takes each piece of text as it comes, printable.
+        read: the next question of a session, None at its end; without it questions come from standard input.
 
     Returns:
-        0 where the team answered, 1 where it gave up, reached a limit or could not be read, 130 after Control-C.
+        0 where the team answered, 1 where it gave up, reached a limit or could not be read, 130 after Control-C. Of a
+        session 0 where every question was answered, 2 where one failed at an endpoint, else 1.
 
     Raises:
         StageError: no such run or team, or what the team needs is still to be made.
@@ -49,9 +63,65 @@ def ask(
     form = "choice" if options else "free"
     context = run.context(team, mode, "score", held_out=False).model_copy(update={"form": form})
     write(f"{team} ({context.team.reason.model}), {mode}\n{'-' * WIDTH}")
+    with asyncio.Runner() as runner:  # one event loop for all: the connections of a seat stay open
+        try:
+            if question is not None:
+                return answered(runner, context, question, options, write)
+            return session(runner, context, options, write, read or from_terminal(write))
+        finally:
+            runner.run(closed())
+
+
+def session(
+    runner: asyncio.Runner,
+    context: Context,
+    options: Sequence[str],
+    write: Callable[[str], None],
+    read: Callable[[], str | None],
+) -> int:
+    """Answer one question after the other until there are no more; returns the worst status of them."""
+    worst = 0
+    while (question := read()) is not None:
+        if not question.strip():
+            continue
+        try:
+            status = answered(runner, context, question.strip(), options, write)
+        except ProviderError as error:
+            write(f"failed  {printable(str(error))}")
+            status = 2
+        write("")
+        worst = max(worst, 1 if status == 130 else status)
+    return worst
+
+
+def from_terminal(write: Callable[[str], None]) -> Callable[[], str | None]:
+    """Reads questions: with a prompt and line editing at a terminal, else one a line."""
+    if not sys.stdin.isatty():
+        return lambda: sys.stdin.readline() or None
+    with suppress(ImportError):  # not on every system
+        import readline  # noqa: F401  (`input` edits lines and remembers them once it is loaded)
+    write(ENDS)
+
+    def read() -> str | None:
+        while True:
+            try:
+                return input(PROMPT)
+            except EOFError:
+                write("")
+                return None
+            except KeyboardInterrupt:
+                write(f"\n{ENDS}")
+
+    return read
+
+
+def answered(
+    runner: asyncio.Runner, context: Context, question: str, options: Sequence[str], write: Callable[[str], None]
+) -> int:
+    """Play one question and print it; returns 0, 1, or 130 after Control-C."""
     begun = time.monotonic()
     try:
-        state = asyncio.run(played(context, question, options, write))
+        state = runner.run(played(context, question, options, write))
     except KeyboardInterrupt:
         write("stopped")
         return 130
@@ -59,30 +129,33 @@ def ask(
     return 0 if state.get("stop") == "answered" else 1
 
 
+async def closed() -> None:
+    """Close seats and tools."""
+    from agents.seats import close_seats
+    from agents.tools import close_kits
+
+    await close_kits()
+    await close_seats()
+
+
 async def played(
     context: Context, question: str, options: Sequence[str], write: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The state in which the episode ends; seats and tools are closed, whatever happens."""
-    from agents.seats import close_seats
-    from agents.tools import close_kits
+    """The state in which the episode ends."""
     from graphs.episode import rounds
     from graphs.react import graph
 
     start = {"question": question, "options": list(options)}
     state: dict[str, Any] = {}
-    try:
-        modes: Any = ["updates", "values"]
-        stream = graph.astream(start, {"recursion_limit": rounds(context)}, context=context, stream_mode=modes)  # type: ignore[call-overload]
-        async for kind, part in stream:
-            if kind == "values":
-                state = part
-                continue
-            for node, update in part.items():
-                for row in said(node, update or {}):
-                    write("\n".join(turn_lines(row)))
-    finally:
-        await close_kits()
-        await close_seats()
+    modes: Any = ["updates", "values"]
+    stream = graph.astream(start, {"recursion_limit": rounds(context)}, context=context, stream_mode=modes)  # type: ignore[call-overload]
+    async for kind, part in stream:
+        if kind == "values":
+            state = part
+            continue
+        for node, update in part.items():
+            for row in said(node, update or {}):
+                write("\n".join(turn_lines(row)))
     return state
 
 

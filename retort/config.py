@@ -334,7 +334,8 @@ def known_keys(place: list[str]) -> list[str]:
         model = model.model_fields[part].annotation if part in model.model_fields else None
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
-    return sorted(model.model_fields) if model is not None else []
+    more = ("provider", "url") if model is Seat else ()
+    return sorted([*model.model_fields, *more]) if model is not None else []
 
 
 def write_resolved(config: RunConfig, run: Path) -> None:

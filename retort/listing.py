@@ -12,6 +12,7 @@ from typing import Any, Literal
 from agents.errors import StageError
 from agents.files import read_jsonl
 from agents.task import LEVELS, Task, is_right
+from evals.report.collected import sorting
 from graphs.labels import LABELS
 from graphs.trajectory import Trajectory
 
@@ -166,18 +167,6 @@ def arms_by_key(folder: Path) -> dict[str, tuple[str, ...]]:
             key, arm = row.get("key"), row.get("arm")
             if key and arm and arm not in found.get(key, ()):
                 found[key] = (*found.get(key, ()), arm)
-    return found
-
-
-def sorting(run: Path) -> dict[str, str]:
-    """Key of a collected episode -> `kept`, or the reason for which it was dropped."""
-    found: dict[str, str] = {}
-    for name, reason in (("kept", "kept"), ("dropped", "")):
-        path = run / f"{name}.jsonl"
-        if path.exists():
-            with path.open(encoding="utf-8") as stream:
-                rows = map(json.loads, stream)
-                found |= {row["key"]: reason or row["reason"] for row in rows}
     return found
 
 

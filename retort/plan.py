@@ -256,7 +256,7 @@ def scaled(name: str, whole: Estimate, episodes: int, seat: Seat) -> Planned:
     """One line of the plan, scaled from all episodes to those that are left."""
     share = episodes / whole.episodes if whole.episodes else 0.0
     provider, _, url = split_spec(seat.model)
-    paid = provider == "openai" or (provider == "vllm" and url is not None)
+    paid = provider in ("openai", "langchain") or (provider == "vllm" and url is not None)
     calls, prompts, replies = (round(number * share) for number in whole[1:])
     usd = seat.price.usd(prompts, replies) if seat.price else None
     return Planned(name, seat.model, paid, episodes, calls, prompts, replies, usd)

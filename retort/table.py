@@ -254,7 +254,14 @@ STAGES: dict[str, Stage] = {
             ("evaluate", "dataset"),
             ("evaluate.tasks", "evaluate.forms", "collect.team"),
             ("exam.jsonl", "exam.json", "scores/*.jsonl", "collect.json", "dataset.json", "data/README.md")
-            + ("board.json", COLLECTED_BOARD, "leaks.json", *(f"students/*/{name}" for name in TOLD)),
+            + (
+                "kept.jsonl",
+                "dropped.jsonl",
+                "board.json",
+                COLLECTED_BOARD,
+                "leaks.json",
+                *(f"students/*/{name}" for name in TOLD),
+            ),
             (
                 "agents/answers.py",
                 "agents/context.py",
@@ -266,6 +273,7 @@ STAGES: dict[str, Stage] = {
                 "distill/drafts.py",
                 "distill/evidence.py",
                 "distill/guessable.py",
+                "distill/ledger.py",
                 "distill/names.py",
                 "distill/probe.py",
                 "distill/statements.py",

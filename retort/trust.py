@@ -59,7 +59,7 @@ def named(config: RunConfig) -> list[Item]:
     found = [*tools(config.board), *servers(config.board), *templates(config)]
     for team, seated in config.teams.items():
         for role, seat in seated.named(team).seats().items():
-            found += sent(f"teams.{team}.{role}", seat)
+            found += [*classes(f"teams.{team}.{role}", seat), *sent(f"teams.{team}.{role}", seat)]
     return list(dict.fromkeys(found))
 
 
@@ -84,6 +84,25 @@ def code_of(place: str) -> list[str | None]:
         return []
     inner = Path(spec.origin).parent / f"{rest.replace('.', '/')}.py"
     return [file_hash(Path(spec.origin)), *([file_hash(inner)] if rest else [])]
+
+
+def classes(role: str, seat: Seat) -> Iterator[Item]:
+    """The class of a LangChain seat: its module is imported, and gets prompts and key."""
+    provider, name, url = split_spec(seat.model)
+    if provider != "langchain":
+        return
+    place = name.partition(":")[0].rpartition(".")[0]
+    # A key_env other than the default is handed over wherever the class sends it.
+    given = f", and is given ${seat.key_env}" if seat.key_env != OPENAI else ""
+    where = f", for {url}" if url else ""
+    yield item(
+        f"the seat {role} imports {place}: its code runs here{where}{given}",
+        "class",
+        name.partition(":")[0],
+        url or "",
+        seat.key_env,
+        code_of(place),
+    )
 
 
 def servers(board: Board) -> Iterator[Item]:

@@ -137,6 +137,9 @@ STARTS = {
 }
 NEUTRAL = {
     "agents/errors.py": "words of errors",
+    "agents/folders.py": "which folders a command may write; what reads a corpus lists it",
+    "agents/install.py": "the install line of an error",
+    "agents/storage.py": "words of errors of files that cannot be written",
     "agents/seats/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",
     "agents/files.py": "reads and writes JSON lines",

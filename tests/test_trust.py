@@ -232,3 +232,12 @@ def test_a_record_that_cannot_be_kept_asks_again(
     assert asked(foreign, "--trust") == 0
     assert asked(foreign) == 2
     assert mark.exists()
+
+
+def test_the_class_of_a_langchain_seat_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(
+        'name = "x"\n[corpus]\nsource = "stdlib"\n[teams.teacher]\n'
+        'reason = { provider = "langchain:parrot_class.Parrot", model = "polly", key_env = "MY_KEY" }\n'
+    )
+    (told,) = [each.told for each in named(load_config(tmp_path / "run.toml"))]
+    assert told == "the seat teams.teacher.reason imports parrot_class: its code runs here, and is given $MY_KEY"

@@ -22,7 +22,7 @@ from ..context import Seat
 from ..errors import ProviderError
 from ..redaction import redacted
 from ..state import Spent
-from . import REMOTE, open_seat, opened_seat, split_spec
+from . import REMOTE, one_line, open_seat, opened_seat, split_spec
 from .attempts import Request, bought_before, remember
 from .estimate import estimated_row, lost_call
 from .gate import Gate
@@ -55,7 +55,7 @@ def one_by_one(seat: Seat) -> tuple[Seat, ...]:
     if provider not in REMOTE or not url or "," not in url:
         return (seat,)
     urls = [part.strip() for part in url.split(",") if part.strip()]
-    return tuple(seat.model_copy(update={"model": f"{provider}:{name}@{one}"}) for one in urls)
+    return tuple(seat.model_copy(update={"model": one_line(provider, name, one)}) for one in urls)
 
 
 def endpoints(seat: Seat) -> tuple[Endpoint, ...]:

@@ -22,6 +22,7 @@ from ..context import Seat
 from ..errors import PROVIDER_KINDS, ProviderError, SeatError, need
 from ..redaction import know, redacted, secrets_of_url
 from ..transport.aside import set_aside
+from . import on_azure
 from .turns import my_turn, turn_over
 from .usage import read_completion
 
@@ -248,12 +249,20 @@ def openai_limits(connections: int) -> Any:
     return type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=connections, max_keepalive_connections=connections)
 
 
+def with_azure_key(request: Any) -> None:
+    """Put the key of a request to Azure where its deployments look for it: beside the protocol's own header."""
+    key = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if key and on_azure(str(request.url)):
+        request.headers["api-key"] = key
+
+
 class TurnTaking(openai.DefaultAioHttpClient):
     """The client's aiohttp transport; what comes of a reply waits for its turn (turns.py)."""
 
     async def send(self, *args: Any, **kwargs: Any) -> Any:
         """Send a request; the answer is handed on when it is this episode's turn."""
         turn_over()
+        with_azure_key(args[0] if args else kwargs["request"])
         response = await super().send(*args, **kwargs)
         await my_turn()
         return response

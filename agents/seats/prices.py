@@ -26,7 +26,7 @@ def called(context: Context) -> dict[str, Seat]:
 def costs(seat: Seat) -> bool:
     """Whether a seat's calls go to an endpoint that somebody else runs; what this process starts costs nothing."""
     provider, _, url = split_spec(seat.model)
-    return provider in REMOTE and (provider == "openai" or url is not None)
+    return provider in REMOTE and (provider in ("openai", "langchain") or url is not None)
 
 
 def check_prices(budget: Budget, context: Context) -> None:

@@ -7,6 +7,7 @@ the size allowed, tasks are left out whole, and the report says how many.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,12 +15,24 @@ from agents.task import Form, Task, is_right
 from graphs.trajectory import Trajectory
 
 from ..rows import Leaderboard
+from .collected import Collected
 
 LIMIT = 5_000_000
 """Bytes of embedded JSON."""
+COLLECTED = 2_000_000
+"""Bytes that collected episodes may take beside these."""
 LONGEST = 12_000
 """Characters of one text; what is more is cut, with a note of how much."""
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""Characters that show nothing, or turn the direction of others: U+202E puts what follows backwards."""
+
+
+def visible(text: str) -> str:
+    """A text in which such characters stand as their codes, so that it reads as it is."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def script_json(value: Any) -> str:
@@ -48,7 +61,7 @@ class Texts:
 
     def add(self, value: object) -> int:
         """The number of a text."""
-        text = str(value)
+        text = visible(str(value))
         if len(text) > LONGEST:
             text = f"{text[:LONGEST]}\n[cut here: {len(text) - LONGEST} characters more]"
         if text not in self._known:
@@ -56,6 +69,13 @@ class Texts:
             self.rows.append(text)
             self.size += len(script_json(text)) + 1
         return self._known[text]
+
+    def cut(self, rows: int, size: int) -> None:
+        """Forget all texts after the first `rows`, which took `size`."""
+        for text in self.rows[rows:]:
+            del self._known[text]
+        del self.rows[rows:]
+        self.size = size
 
 
 def message(row: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
@@ -93,14 +113,15 @@ def episode(task: Task, t: Trajectory, texts: Texts) -> dict[str, Any]:
         "found": [texts.add(hit.chunk) for search in t.searches for hit in search.hits],
         "usage": [t.usage.prompt, t.usage.completion, t.usage.calls, round(t.usage.seconds, 2)],
         "key": t.key,
+        "as": [t.team, t.mode, t.form],
     }
 
 
-def task_row(number: int, task: Task, seats: Sequence[Seated], texts: Texts) -> dict[str, Any]:
-    """One task with the episodes of all arms and forms, null where there is none."""
-    found = [seated.played.get(task.id) for seated in seats]
+def task_row(number: int, task: Task, found: Sequence[dict[str, Any] | None], texts: Texts) -> dict[str, Any]:
+    """One task with its episodes for the viewer, arm by arm; null where there is none."""
     return {
         "number": number,
+        "split": task.split,
         "id": texts.add(task.id),
         "level": task.level,
         "kind": texts.add(task.kind),
@@ -109,50 +130,95 @@ def task_row(number: int, task: Task, seats: Sequence[Seated], texts: Texts) -> 
         "options": [texts.add(option) for option in task.options],
         "gold": texts.add(task.gold),
         "evidence": [texts.add(chunk) for chunk in task.evidence],
-        "episodes": [None if t is None else episode(task, t, texts) for t in found],
+        "episodes": list(found),
     }
 
 
-def viewer(board: Leaderboard, tasks: Sequence[Task], seats: Sequence[Seated], limit: int = LIMIT) -> tuple[str, str]:
+class Page:
+    """Task rows with their texts, up to a size."""
+
+    def __init__(self, limit: int) -> None:
+        self.texts = Texts()
+        self.rows: list[dict[str, Any]] = []
+        self.limit = limit
+        self.size = 10_000
+
+    def add(self, number: int, task: Task, played: Sequence[tuple[Trajectory | None, str]]) -> bool:
+        """Add a task with its episodes and what became of each in the dataset; False, and nothing, where it is full."""
+        before = (len(self.texts.rows), self.texts.size)
+        found: list[dict[str, Any] | None] = []
+        for t, became in played:
+            row = None if t is None else episode(task, t, self.texts)
+            if row is not None and became:
+                row["dataset"] = self.texts.add(became)
+            found.append(row)
+        whole = task_row(number, task, found, self.texts)
+        cost = len(script_json(whole)) + 1
+        if self.size + cost + self.texts.size > self.limit:
+            self.texts.cut(*before)
+            return False
+        self.size += cost
+        self.rows.append(whole)
+        return True
+
+
+def viewer(
+    board: Leaderboard,
+    tasks: Sequence[Task],
+    seats: Sequence[Seated],
+    limit: int = LIMIT,
+    collection: Collected | None = None,
+) -> tuple[str, str]:
     """(JSON for the page, note on what was left out).
 
     Args:
         seats: every arm in the primary form first, in the order of the rows.
-        limit: bytes that the JSON may take.
+        limit: bytes that the JSON of the held-out episodes may take; collected ones get as many, COLLECTED at most.
+        collection: the collected episodes.
     """
     arms = [row.arm for row in board.rows]
     hero = board.hero().arm
-    texts = Texts()
-    rows: list[dict[str, Any]] = []
-    size = 10_000
+    page = Page(limit)
     for number, task in _in_order_of_interest(tasks, seats[arms.index(hero)].played):
-        before = (len(texts.rows), texts.size)
-        row = task_row(number, task, seats, texts)
-        cost = len(script_json(row)) + 1
-        if size + cost + texts.size > limit:
-            del texts.rows[before[0] :]
-            texts.size = before[1]
+        if not page.add(number, task, [(seated.played.get(task.id), "") for seated in seats]):
             break
-        size += cost
-        rows.append(row)
-    rows.sort(key=lambda row: int(row["number"]))
+    held_out = len(page.rows)
     about = [
         {
-            "name": seat.arm if seat.form == board.form else f"{seat.arm} ({seat.form} form)",
+            "name": visible(seat.arm if seat.form == board.form else f"{seat.arm} ({seat.form} form)"),
             "kind": seat.kind,
             "form": seat.form,
+            "split": "test",
         }
         for seat in seats
     ]
+    shown = slots = 0
+    if collection is not None:
+        page.limit += min(limit, COLLECTED)
+        for number, (task, episodes) in enumerate(collection.rows(), 1):
+            played = [(t, collection.sorted_as.get(t.key, "")) for t in episodes]
+            if not page.add(number, task, [*[(None, "")] * len(seats), *played]):
+                break
+            shown, slots = shown + len(episodes), max(slots, len(episodes))
+        about += [
+            {"name": "collected" if i == 0 else f"collected, episode {i + 1}", "kind": "", "form": "", "split": "train"}
+            for i in range(slots)
+        ]
+    rows = sorted(page.rows, key=lambda row: (row["split"] == "train", int(row["number"])))
+    for row in rows:
+        row["episodes"] += [None] * (len(about) - len(row["episodes"]))
     teacher = board.first("teacher")
     left = teacher.arm if teacher and teacher.arm != hero else arms[0]
-    data = {"arms": about, "hero": arms.index(hero), "left": arms.index(left), "texts": texts.rows, "tasks": rows}
+    data = {"arms": about, "hero": arms.index(hero), "left": arms.index(left), "texts": page.texts.rows, "tasks": rows}
     note = f"All {len(tasks)} held-out tasks, every arm and form that was played."
-    if len(rows) < len(tasks):
+    if held_out < len(tasks):
         note = (
-            f"{len(rows)} of {len(tasks)} held-out tasks, to keep this page below {limit / 1e6:.1f} MB: as many that "
+            f"{held_out} of {len(tasks)} held-out tasks, to keep this page below {limit / 1e6:.1f} MB: as many that "
             f"{hero} got wrong as right while both lasted. All of them stand in scores/*.trajectories.jsonl."
         )
+    if collection is not None:
+        some = "" if shown == len(collection) else f" of {len(collection)}, tasks with a dropped one and others in turn"
+        note += f" Collected: {shown} episodes{some}."
     return script_json(data), note
 
 

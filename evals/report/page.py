@@ -21,7 +21,7 @@ from ..notes import count, notes, number, p_value, percent
 from ..played import read_arm, read_exam
 from ..rows import Comparison, Leaderboard, Row, Standing
 from ..tables import baseline_rows
-from . import episodes, material, plots
+from . import collected, episodes, material, plots
 
 
 @cache
@@ -98,7 +98,8 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
         for form, each in row.also.items()
         if each.how == "graph"
     ]
-    data, note = episodes.viewer(board, held_out, seats, limit)
+    with collected.collected(run, train) as collection:
+        data, note = episodes.viewer(board, held_out, seats, limit, collection)
     curves = material.curves(run)
     script = _asset("viewer.js")
     proofs = material.proofs(run)
@@ -108,6 +109,7 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: episodes.visible(value) if type(value) is str else value,
     )
     environment.filters |= {"percent": percent, "number": number, "p": p_value, "count": count}
     page = environment.from_string(_asset("page.html.jinja")).render(
@@ -128,6 +130,7 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
         proofs=proofs,
         failed=sum(not each.passed for each in proofs),
         composition=material.composition([*train, *held_out]),
+        collection=collection is not None,
         collected=material.optional(run, "collect.json", "collect"),
         dataset=material.optional(run, "dataset.json", "dataset"),
         stages=material.optional(run, "stages.json", "index"),

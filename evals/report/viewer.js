@@ -86,6 +86,11 @@
     if (!episode) { place.append(el("p", "note", "No episode of this task: it counts as wrong.")); return; }
     const tags = el("div", "tags");
     tags.append(tag(episode.right ? "right" : "wrong", episode.right ? "good" : "bad"));
+    if (episode.dataset !== undefined) {
+      const kept = T(episode.dataset) === "kept";
+      tags.append(tag(kept ? "kept" : "dropped: " + T(episode.dataset), kept ? "good" : "bad"));
+      tags.append(tag(episode.as.join(", ")));
+    }
     if (T(episode.stop) !== "answered") tags.append(tag("ended: " + T(episode.stop), "bad"));
     if (episode.grounded !== null) tags.append(tag(episode.grounded ? "grounded" : "not grounded", episode.grounded ? "good" : "bad"));
     for (const reason of episode.reasons) if (T(reason) !== "wrong") tags.append(tag(T(reason), "bad"));
@@ -97,12 +102,17 @@
     const usage = episode.usage;
     const parts = [episode.searches + (episode.searches === 1 ? " search" : " searches")];
     if (task.evidence.length && episode.searches) parts.push("evidence " + hit + " of " + task.evidence.length);
-    parts.push(usage[2] + " turns", usage[0] + " + " + usage[1] + " tokens", usage[3] + " s", "key " + episode.key);
-    place.append(el("p", "note more", parts.join(" · ")));
+    parts.push(usage[2] + " turns", usage[0] + " + " + usage[1] + " tokens", usage[3] + " s", "key ");
+    const foot = el("p", "note more", parts.join(" · "));
+    const link = el("a", "", episode.key);
+    link.href = "#" + encodeURIComponent(episode.key);
+    foot.append(link);
+    place.append(foot);
   }
 
   // Options are shown where one of the two episodes was played with them.
-  const lettered = (task, arms) => task.options.length && arms.some((arm) => data.arms[arm].form === "choice");
+  const form = (task, arm) => (task.episodes[arm] ? task.episodes[arm].as[2] : data.arms[arm].form);
+  const lettered = (task, arms) => task.options.length && arms.some((arm) => form(task, arm) === "choice");
 
   function ask(task, arms) {
     const place = $("question");
@@ -123,7 +133,7 @@
   const every = data.arms.map((_, i) => i);
   const tests = {
     all: () => true,
-    hero: (task) => !right(task, data.hero),
+    hero: (task) => task.split === "test" && !right(task, data.hero),
     differ: (task, l, r) => right(task, l) !== right(task, r) || said(task, l) !== said(task, r),
     any: (task) => new Set(every.map((arm) => right(task, arm))).size > 1,
     left: (task, l) => !right(task, l),
@@ -161,8 +171,8 @@
     const current = shown[at];
     const l = Number($("left").value), r = Number($("right").value);
     const level = $("level").value, text = $("find").value.trim().toLowerCase();
-    const test = tests[$("show").value];
-    shown = data.tasks.filter((task) => (!level || task.level === level) && test(task, l, r) && (!text || words(task, [l, r]).includes(text)));
+    const test = tests[$("show").value], split = $("split").value;
+    shown = data.tasks.filter((task) => task.split === split && (!level || task.level === level) && test(task, l, r) && (!text || words(task, [l, r]).includes(text)));
     at = Math.max(0, shown.indexOf(current));
     draw();
   }
@@ -172,14 +182,52 @@
     if (to !== at && to >= 0) { at = to; draw(); }
   }
 
-  for (const side of ["left", "right"]) {
-    data.arms.forEach((arm, i) => {
-      const option = el("option", "", arm.name);
-      option.value = String(i);
-      $(side).append(option);
-    });
-    $(side).value = String(data[side === "left" ? "left" : "hero"]);
+  // The arms of the chosen set; of collected episodes one, and a second pane where a task has several.
+  function seat() {
+    const split = $("split").value;
+    const arms = every.filter((arm) => data.arms[arm].split === split);
+    for (const side of ["left", "right"]) {
+      $(side).replaceChildren();
+      for (const arm of arms) {
+        const option = el("option", "", data.arms[arm].name);
+        option.value = String(arm);
+        $(side).append(option);
+      }
+    }
+    $("left").value = String(split === "test" ? data.left : arms[0]);
+    $("right").value = String(split === "test" ? data.hero : arms[1] === undefined ? arms[0] : arms[1]);
+    const alone = arms.length < 2;
+    $("pane-right").hidden = alone;
+    $("pane-left").parentElement.classList.toggle("alone", alone);
+    for (const option of $("show").options) option.disabled = split === "train" && ["hero", "differ", "any", "right"].includes(option.value);
+    if ($("show").selectedOptions[0].disabled) $("show").value = "all";
   }
+
+  // The episode that the address names (`#KEY`), if there is one: shown, on the left where it is not on the right already.
+  function named() {
+    let key = "";
+    try { key = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+    if (!key || document.getElementById(key)) return;
+    for (const task of data.tasks) {
+      const arm = task.episodes.findIndex((episode) => episode && episode.key === key);
+      if (arm < 0) continue;
+      $("split").value = task.split;
+      seat();
+      if (Number($("right").value) !== arm) $("left").value = String(arm);
+      $("level").value = "";
+      $("show").value = "all";
+      $("find").value = "";
+      choose();
+      at = shown.indexOf(task);
+      draw();
+      $("viewer").scrollIntoView();
+      return;
+    }
+    $("question").prepend(el("p", "note bad", "This page holds no episode of the key " + key + "; retort show finds all."));
+  }
+
+  $("split").addEventListener("change", () => { seat(); at = 0; choose(); });
+  window.addEventListener("hashchange", named);
   for (const id of ["left", "right", "level", "show"]) $(id).addEventListener("change", choose);
   $("find").addEventListener("input", choose);
   $("controls").addEventListener("submit", (event) => event.preventDefault());
@@ -192,5 +240,7 @@
     if (by && box.bottom > 0 && box.top < window.innerHeight) { go(by); event.preventDefault(); }
   });
   $("viewer").hidden = false;
+  seat();
   choose();
+  named();
 })();

@@ -7,10 +7,13 @@ missing extra of the report, a full disk or a key that an arm needs would otherw
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.context import DEFAULT_KEY
 from agents.errors import MissingExtra, SeatError, StageError
 from agents.seats import split_spec
 from agents.seats.weights import find_weights
@@ -66,7 +69,28 @@ def seat_findings(config: RunConfig, stages: Collection[str]) -> list[Finding]:
         if provider == "openai" or (provider == "vllm" and url is not None):
             problems = (address_problem(address, seat) for address in addresses(seat))
             found |= {each: None for each in problems if each is not None}
+        elif provider == "langchain":
+            found |= dict.fromkeys(class_problems(seat))
     return list(found)
+
+
+def class_problems(seat: Seat) -> list[Finding]:
+    """What is wrong with a seat of a LangChain package, as far as can be told without importing it."""
+    from agents.seats.langchain_class import pip_line, split_name
+
+    found = []
+    try:
+        module, _, _ = split_name(split_spec(seat.model)[1])
+    except SeatError as error:
+        return [Finding("seat_not_opened", "broken", str(error), "see docs/seats.md: langchain")]
+    package = module.partition(".")[0]
+    if find_spec(package) is None:
+        seen = f"the package {package!r} of the seat {seat.model!r} is not installed"
+        found.append(Finding("package_missing", "broken", seen, pip_line(module)))
+    if seat.key_env != DEFAULT_KEY and not os.environ.get(seat.key_env):
+        seen = f"environment variable {seat.key_env!r} is empty"
+        found.append(Finding("key_missing", "broken", seen, f"export {seat.key_env}=..., or name another in key_env"))
+    return found
 
 
 def seats_of(config: RunConfig, stages: Collection[str]) -> list[Seat]:

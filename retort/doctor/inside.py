@@ -180,6 +180,39 @@ def common(one: list[int], other: list[int]) -> int:
     return count
 
 
+async def langchain(seat: Seat, tools: bool) -> tuple[list[Finding], Account]:
+    """A chat model class of a LangChain package: opened, and asked for one turn with the search tool offered."""
+    from agents.seats.langchain_class import unmapped
+
+    try:
+        chat: Any = await asyncio.to_thread(open_seat, seat)
+    except SeatError as error:
+        return [Finding("seat_not_opened", "broken", str(error), "see docs/seats.md: langchain")], Account()
+    found = [Finding("seat", "fine", f"opened: {type(chat).__name__}")]
+    lost = unmapped(type(chat))
+    if lost:
+        seen = f"{type(chat).__name__} has no field for {', '.join(lost)}: the package's own default holds"
+        found.append(Finding("not_passed_on", "warning", seen, "is that default what you want?"))
+    offered = [SEARCH] if tools and seat.transport == "native" else []
+    try:
+        reply, spent = await call(seat, "reason", opening(), tools=offered)
+    except (ProviderError, TimeoutError) as error:
+        return [*found, Finding("request_refused", "broken", str(error), "see the package's documentation")], Account(1)
+    account = Account(1, spent["prompt"], spent["completion"], spent["usd"])
+    if reply.usage_metadata is None:
+        seen = "replies carry no token counts: [budget] and limits.tokens go by an estimate, 4 characters a token"
+        found.append(Finding("no_usage", "warning", seen, "[budget] hours = N"))
+    else:
+        seen = f"{spent['prompt']} prompt and {spent['completion']} reply tokens for the first turn"
+        found.append(Finding("usage", "fine", seen))
+    if reply.tool_calls:
+        found.append(Finding("call", "fine", f"calls {reply.tool_calls[0]['name']!r}"))
+    elif offered:
+        seen = f"answered without searching: {reply.text[:80]!r}"
+        found.append(Finding("no_call", "warning", seen, 'transport = "text" where the class takes no tools'))
+    return found, account
+
+
 async def vllm_folder(seat: Seat) -> list[Finding]:
     """A server that a run would start: what it needs is looked at; starting it takes a minute and more."""
     _, folder, _ = split_spec(seat.model)

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_me
 
 from agents.context import Seat
 from agents.errors import need
-from agents.seats import split_spec
+from agents.seats import on_azure, split_spec
 
 from .findings import Account, line_of, without
 
@@ -229,6 +229,8 @@ class Line:
     async def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[Reply, Any]:
         """One request; the reply's `seconds` is what a failing endpoint asks to wait."""
         headers = {"authorization": f"Bearer {self.address.key}"}
+        if on_azure(self.address.url):
+            headers["api-key"] = self.address.key
         try:
             async with (
                 asyncio.timeout(self.seconds),  # the client's own counts from byte to byte

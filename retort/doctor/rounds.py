@@ -144,6 +144,8 @@ async def in_process(patient: Patient, needed: Need, question: str) -> Section:
             found, account = await inside.scripted(patient.seat, patient.later)
         elif provider == "hf":
             found, account = await inside.hf(patient.seat, patient.tools, needed, question)
+        elif provider == "langchain":
+            found, account = await inside.langchain(patient.seat, patient.tools)
         else:
             found = await inside.vllm_folder(patient.seat)
     except Exception as error:  # a model folder can hold anything
