@@ -184,7 +184,7 @@ class EvaluateConfig(Section):
 class RunConfig(Section):
     """run.toml."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig

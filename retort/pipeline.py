@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
-from agents.files import read_json, read_jsonl, read_model, read_models, write_json, write_jsonl
+from agents.files import COMMANDS, read_json, read_jsonl, read_model, read_models, write_json, write_jsonl
 from agents.folders import absolute
 from agents.task import Form, Task
 from graphs.contents import recall, remember
@@ -325,7 +326,10 @@ def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> d
     found = looked_at(run, code)
     late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
     if late:
-        raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first")
+        raise StageError(
+            f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first, "
+            f"`{shlex.join(['retort', COMMANDS[late[0]], str(run.folder)])}`"
+        )
     return found
 
 
