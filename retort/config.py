@@ -333,6 +333,7 @@ def explain(error: ValidationError) -> str:
         shown = ""  # it may be a key
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
     said = redacted(first["msg"].removeprefix("Value error, "))
+    said = said if len(said) <= 500 else f"{said[:250]} ... {said[-200:]}"  # a huge value is told in it
     return f"{shortened('.'.join(place)) + ': ' if place else ''}{said}{shown}{more}"
 
 
