@@ -14,6 +14,7 @@
     ├── StorageError            a file cannot be written: disk full, read-only, locked; the same command goes on
     ├── FolderError             a folder that a command would write holds something else, or cannot be made
     ├── StageError              a stage's input is absent or half written: which stage makes it
+    ├── TrustError              what a config would execute, or give a key to, was not agreed to
     ├── ProofError              a proof failed; the stage that asked for it is blocked
     └── BoardError              two leaderboard rows were not played on the same board
 
@@ -25,9 +26,15 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from .install import install_line
 
-class RetortError(Exception):
-    """Something the user can act on: the message names the value and the next thing to do."""
+
+class RetortError(RuntimeError):
+    """Something the user can act on: the message names the value and the next thing to do.
+
+    A RuntimeError, because LangGraph's server shows its messages to Studio; of classes that it does not know it tells
+    "An internal error occurred" alone.
+    """
 
 
 class ConfigError(RetortError):
@@ -60,6 +67,10 @@ class FolderError(RetortError):
 
 class StageError(RetortError):
     """A stage lacks what an earlier stage makes."""
+
+
+class TrustError(RetortError):
+    """What a config names would be executed, or given a key, and nobody agreed to it."""
 
 
 class ProofError(RetortError):
@@ -113,7 +124,7 @@ class MissingExtra(RetortError):
     """A package of an optional extra is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package!r}, which is not installed: pip install 'retort[{extra}]'")
+        super().__init__(f"this needs {package!r}, which is not installed: {install_line(extra)}")
         self.package = package
         self.extra = extra
 

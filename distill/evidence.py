@@ -113,6 +113,12 @@ def _quotes(line: str, score: Callable[[str], float]) -> Iterator[str]:
     yield from sentences
 
 
+def page_names(source: str) -> list[str]:
+    """Ids of documents that the source of a fact may mean: as written, then without suffix and leading folders."""
+    stem = re.sub(r"\.(md|txt|rst|html?)$", "", source)
+    return [source, *("/".join(stem.split("/")[start:]) for start in range(stem.count("/") + 1))]
+
+
 class _Pages:
     """Chunks by document and by the source that facts name, and their sections."""
 
@@ -128,10 +134,8 @@ class _Pages:
         """The chunks that may speak of a fact: its section's, else its page's, else none."""
         if fact.entity in self.by_document and fact.source.startswith("python:"):
             return self.by_document[fact.entity]
-        source = fact.source
-        stem = re.sub(r"\.(md|txt|rst|html?)$", "", source)
-        tails = ["/".join(stem.split("/")[start:]) for start in range(stem.count("/") + 1)]
-        page = next((self.by_document[tail] for tail in (source, *tails) if tail in self.by_document), [])
+        names = page_names(fact.source)
+        page = next((self.by_document[name] for name in names if name in self.by_document), [])
         if fact.section is None:
             return page
         return under(page, fact.section) or page

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -66,6 +68,27 @@ def npm_files(package: str, paths: Iterable[str], tgz: Path | None = None) -> di
                 return {path: _member(archive, f"package/{path}") for path in paths}
         except (OSError, tarfile.TarError, KeyError) as error:
             raise SystemExit(f"{tgz} is no package of {package}: {error}; `npm pack {package}` brings one") from None
+
+
+def wheel_file(package: str, path: str, wheel: Path | None = None) -> bytes:
+    """The file `path` of the Python package `package`, downloaded with pip, not installed, where no `wheel` is given.
+
+    Raises:
+        SystemExit: the package cannot be had or opened, or the file is not in it; the message names the next step.
+    """
+    with tempfile.TemporaryDirectory(prefix="retort-") as name:
+        folder = Path(name)
+        if wheel is None:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+            _call([*pip, "--dest", name, package], folder, f"give {package} by --wheel FILE")
+            wheel = next(folder.glob("*.whl"))
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                return archive.read(path)
+        except (OSError, zipfile.BadZipFile, KeyError) as error:
+            raise SystemExit(
+                f"{wheel} is no package of {package}: {error}; `pip download --no-deps {package}` brings one"
+            ) from None
 
 
 def _member(archive: tarfile.TarFile, path: str) -> bytes:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,7 +43,67 @@ class Forecast(NamedTuple):
     """95 % interval of `left`."""
 
 
-def pilot(run: Run, tasks: int) -> str:
+@dataclass(frozen=True)
+class PilotPart:
+    """What the pilot tells of one part of the collection."""
+
+    name: str
+    tasks: int
+    """Training tasks of the part."""
+    played: int
+    """Of these, tasks with a recorded episode."""
+    accepted: int
+    """Of these, tasks with an accepted one."""
+    forecasts: tuple[Forecast, ...]
+    """For the tasks that are left; empty where none was played."""
+    failed: tuple[str, ...] = ()
+    """Endpoint failures of episodes, as lines."""
+
+    def lines(self) -> list[str]:
+        """The forecast as lines."""
+        return [*self.forecast_lines(), *self.failed]
+
+    def forecast_lines(self) -> list[str]:
+        """The lines without the failures."""
+        if not self.played:
+            return [
+                f"  pilot {self.name}: no task of {self.tasks} could be played to its end, so that nothing can be "
+                "forecast"
+            ]
+        left = self.tasks - self.played
+        lines = [
+            f"  pilot {self.name}: {self.played} of {self.tasks} tasks played, {self.accepted} with an accepted "
+            f"episode; the other {left}:",
+            f"  {'':<16}{'spent':>12}{'to come':>12}   95 % interval",
+        ]
+        for row in self.forecasts:
+            digits = 2 if row.name in ("usd", "hours") else 0
+            numbers = f"{row.spent:>12,.{digits}f}{row.left:>12,.{digits}f}"
+            lines.append(f"  {row.name:<16}{numbers}   {row.low:,.{digits}f} to {row.high:,.{digits}f}")
+        if self.played < FEW:
+            lines.append(f"  only {self.played} tasks: the interval says little, play {FEW} or more (--pilot {FEW})")
+        return lines
+
+
+@dataclass(frozen=True)
+class Piloted:
+    """What a pilot tells."""
+
+    parts: tuple[PilotPart, ...]
+    failures: tuple[str, ...]
+    """What became of the calls that failed, as lines."""
+
+    def lines(self) -> list[str]:
+        """The pilot for the terminal."""
+        return [line for part in self.parts for line in part.lines()] + list(self.failures)
+
+    def row(self) -> dict[str, Any]:
+        """The same as JSON."""
+        parts = [{**asdict(part), "forecasts": [each._asdict() for each in part.forecasts]} for part in self.parts]
+        return {"parts": parts, "failures": [line.strip() for line in self.failures]}
+
+
+def pilot(run: Run, tasks: int) -> Piloted:
     """Play `tasks` random training tasks of each mode and forecast the rest.
 
     Raises:
@@ -54,7 +115,7 @@ def pilot(run: Run, tasks: int) -> str:
     if not every:
         raise StageError("the exam has no training tasks: nothing can be piloted")
     drawn = random.Random(run.config.seed).sample(every, min(tasks, len(every)))
-    lines: list[str] = []
+    parts: list[PilotPart] = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         for name, context, part in run.to_collect(every):
             table = Table.lay(context)
@@ -75,9 +136,8 @@ def pilot(run: Run, tasks: int) -> str:
             recorded = list(ledger.trajectories())
             played = [t for t in recorded if t.key in keys]
             raised = overhead(recorded, ledger.accounts())
-            lines += [*forecast_text(name, played, len(part), options.concurrency, raised), *done.failed()]
-        lines += failures_text(ledger)
-    return "\n".join(lines)
+            parts.append(forecast_part(name, played, len(part), options.concurrency, raised, done.failed()))
+        return Piloted(tuple(parts), tuple(failures_text(ledger)))
 
 
 def overhead(recorded: Sequence[Trajectory], accounts: Mapping[str, RunAccount]) -> dict[str, float]:
@@ -113,28 +173,21 @@ def failures_text(ledger: Ledger) -> list[str]:
     ]
 
 
-def forecast_text(
-    name: str, played: Sequence[Trajectory], tasks: int, concurrency: int, raised: Mapping[str, float]
-) -> list[str]:
-    """The forecast of one part of the collection as lines; `raised` is `overhead`."""
-    if not played:
-        return [f"  pilot {name}: no task of {tasks} could be played to its end, so that nothing can be forecast"]
+def forecast_part(
+    name: str,
+    played: Sequence[Trajectory],
+    tasks: int,
+    concurrency: int,
+    raised: Mapping[str, float],
+    failed: Sequence[str] = (),
+) -> PilotPart:
+    """The forecast of one part of the collection; `raised` is `overhead`."""
     groups: dict[str, list[Trajectory]] = {}
     for trajectory in played:
         groups.setdefault(trajectory.task_id, []).append(trajectory)
-    left = tasks - len(groups)
     kept = sum(any(t.verdict.accepted for t in group) for group in groups.values())
-    lines = [
-        f"  pilot {name}: {len(groups)} of {tasks} tasks played, {kept} with an accepted episode; the other {left}:",
-        f"  {'':<16}{'spent':>12}{'to come':>12}   95 % interval",
-    ]
-    for row in forecast(list(groups.values()), left, concurrency, raised):
-        digits = 2 if row.name in ("usd", "hours") else 0
-        numbers = f"{row.spent:>12,.{digits}f}{row.left:>12,.{digits}f}"
-        lines.append(f"  {row.name:<16}{numbers}   {row.low:,.{digits}f} to {row.high:,.{digits}f}")
-    if len(groups) < FEW:
-        lines.append(f"  only {len(groups)} tasks: the interval says little, play {FEW} or more (--pilot {FEW})")
-    return lines
+    found = forecast(list(groups.values()), tasks - len(groups), concurrency, raised) if groups else []
+    return PilotPart(name, tasks, len(groups), kept, tuple(found), tuple(failed))
 
 
 def forecast(

@@ -20,7 +20,7 @@ from graphs.trajectory import digest
 
 from .boards import COLLECTED
 from .config import DEMONSTRATOR, RunConfig, write_resolved
-from .doctor.base import checked_base
+from .doctor.before import refuse_broken
 from .evaluation import evaluate, leaderboard
 from .folders import check_place, claim
 from .lines import REJECTED, SKIPPED, facts_needed, leak_proof, left_out, passed_over, rejected, training_said
@@ -337,8 +337,8 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
     """Do the stages that are missing or stale, all or some; `force` does the named ones in any case.
 
     Raises:
-        StageError: a stage outside `only` that a wanted one reads is not fresh, the base cannot be trained, or another
-            process works on the run.
+        StageError: a stage outside `only` that a wanted one reads is not fresh, something that it needs is broken, or
+            another process works on the run.
         ConfigError: a budget in USD with seats that have no price, said before anything is done.
     """
     check_budget(run, only)
@@ -350,6 +350,10 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
             do(run, only, force=force)
         finally:
             remember(run.folder / HASHES)
+
+
+PLAYED = ("collect", "cpt", "sft", "evaluate")
+"""Stages before which is looked at what can be broken: those that pay a teacher, or train what it is paid for."""
 
 
 def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
@@ -367,9 +371,11 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
         if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
-        if stage.name in ("collect", "cpt", "sft") and not looked:
+        if stage.name in PLAYED and not looked:
             looked = True
-            for remark in checked_base(run):
+            later = stages_of(run.config)
+            names = [each.name for each in later[later.index(stage) :] if only is None or each.name in only]
+            for remark in refuse_broken(run, names):
                 say(f"{'':<12} {remark}")
         say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
         depends = parts_of(run, stage, code[stage.name])

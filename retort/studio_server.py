@@ -1,13 +1,15 @@
 """`retort studio`: the local server of LangGraph Studio over one run, with a stored trajectory opened as a thread.
 
 The server is `langgraph dev` in a process and a fresh folder of its own. It keeps its threads in pickle files where it
-starts, and reads those it finds: in a run folder they could be anybody's, so they live and die with the server.
+starts, and reads those it finds: in a run folder they could be anybody's, so they live and die with the server. It
+answers only who holds the token of its start, which is the first part of every path (studio_guard.py).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -26,12 +28,10 @@ from urllib.parse import quote
 from agents.errors import RetortError, StageError, need
 from agents.files import write_json
 
+from .studio_settings import GRAPHS, STUDIO, TOKEN, settings
 from .studio_thread import Episode, Opened, open_thread, stored
+from .trust import AGREED
 
-GRAPHS = {name: f"retort.studio:{name}" for name in ("teacher", "student", "search")}
-"""What the server serves; langgraph.json of a checkout says the same."""
-
-STUDIO = "https://smith.langchain.com/studio"
 PORT = 2024
 START_SECONDS = 120.0
 """Two seconds are usual; a busy machine takes its time to import."""
@@ -74,9 +74,10 @@ def studio(run_folder: Path, trajectory: str | None, port: int | None, browser: 
         raise StageError(f"{str(run_folder)!r} is no run folder, it holds no run.toml: `retort run CONFIG` makes one")
     episode = stored(run_folder, trajectory) if trajectory is not None else None
     try:
-        with stopped_by_signals(), served(run_folder, port) as (url, process):
+        with stopped_by_signals(), served(run_folder, port) as (url, process, log):
             page = f"{STUDIO}/?baseUrl={quote(url, safe='')}"
-            print(f"server     {url}   graphs {', '.join(GRAPHS)}")
+            print(f"server     {url}   graphs {', '.join(GRAPHS)}; it answers under this whole address only")
+            print(f"log        {log}   (kept until the server ends)")
             if episode is not None:
                 opened = open_thread(url, episode)
                 page = f"{STUDIO}/thread/{opened.thread}?baseUrl={quote(url, safe='')}"
@@ -98,7 +99,7 @@ def told(url: str, episode: Episode, opened: Opened) -> list[str]:
     t = episode.played
     lines = [f"thread     {opened.thread}   trajectory {t.key}, task {t.task_id}, stop {t.stop}"]
     seated = "seated as the episode was, by today's run.toml"
-    if episode.context is None:
+    if episode.chosen is None:
         seated = f"the episode's own team {t.team!r} cannot be seated any more"
     lines.append(f"assistant  {opened.assistant}   graph {opened.graph}, {seated}")
     lines += [f"    step {n}  {node:<10} next {after or 'end'}" for n, (node, after) in enumerate(opened.steps)]
@@ -106,18 +107,19 @@ def told(url: str, episode: Episode, opened: Opened) -> list[str]:
 
 
 @contextmanager
-def served(run_folder: Path, port: int | None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server over a run, and its URL, until the block ends.
+def served(run_folder: Path, port: int | None) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    """A server over a run until the block ends: its URL with the token, its process and its log.
 
     Raises:
         RetortError: the port is taken, or the server does not start.
     """
     port = checked_port(port)
-    url = f"http://127.0.0.1:{port}"
+    token = secrets.token_urlsafe(24)
+    url = f"http://127.0.0.1:{port}/{token}"
     with tempfile.TemporaryDirectory(prefix="retort-studio-") as name:
         folder = Path(name)
         root = Path(__file__).resolve().parents[1]
-        write_json(folder / "langgraph.json", {"dependencies": [str(root)], "graphs": GRAPHS, "env": {}})
+        write_json(folder / "langgraph.json", settings(root))
         # -P: nothing is imported from the folder it starts in. Blocking is allowed, since tools of others and clients
         # of MCP servers do it, and one person's server can wait.
         command = [sys.executable, "-P", "-m", "langgraph_cli", "dev"]
@@ -127,7 +129,7 @@ def served(run_folder: Path, port: int | None) -> Iterator[tuple[str, subprocess
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=environment(run_folder),
+                env=environment(run_folder) | {TOKEN: token},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -135,7 +137,7 @@ def served(run_folder: Path, port: int | None) -> Iterator[tuple[str, subprocess
             )
         try:
             wait_until(lambda: answers(url), process, log)
-            yield url, process
+            yield url, process, log
         finally:
             end(process)
 
@@ -145,6 +147,7 @@ def environment(run_folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LANGSMITH_", "LANGCHAIN_"))}
     return kept | {
         "RETORT_RUN": str(run_folder.resolve()),
+        AGREED: "1",  # whoever starts this server was asked, or is a program that knows what it does
         "LANGSMITH_TRACING": "false",
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
         "LANGGRAPH_NO_VERSION_CHECK": "true",
@@ -165,10 +168,11 @@ def checked_port(port: int | None) -> int:
 
 
 def answers(url: str) -> bool:
-    """Whether the server is up and serves these graphs."""
+    """Whether the server is up and serves these graphs; asked directly, whatever proxy the environment names."""
     asked = urllib.request.Request(f"{url}/assistants/search", b"{}", {"Content-Type": "application/json"})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(asked, timeout=10) as reply:
+        with direct.open(asked, timeout=10) as reply:
             return {row["graph_id"] for row in json.load(reply)} >= set(GRAPHS)
     except (OSError, ValueError, urllib.error.URLError):
         return False

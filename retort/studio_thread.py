@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agents.context import Context
 from agents.errors import RetortError, StageError, need
 from agents.task import Task
 from graphs.trajectory import Trajectory
@@ -20,8 +19,8 @@ class Episode(NamedTuple):
     played: Trajectory
     task: Task | None
     """None where the exam no longer has it."""
-    context: Context | None
-    """By today's config; None where its team can no longer be seated."""
+    chosen: dict[str, Any] | None
+    """What a thread has to choose to be played so, by today's config; None where its team can no longer be seated."""
 
 
 class Opened(NamedTuple):
@@ -59,7 +58,7 @@ def stored(folder: Path, key: str) -> Episode:
         if played is not None:
             exam = run.tasks() if (run.folder / "exam.jsonl").exists() else []
             task = next((each for each in exam if each.id == played.task_id), None)
-            return Episode(played, task, context_of(run, played, collected="/" not in name))
+            return Episode(played, task, choice_of(run, played, collected="/" not in name))
         if found:
             raise StageError(f"{len(found)} trajectories start with {key!r}: {some(found)}; give more of the key")
     if not known:
@@ -72,27 +71,28 @@ def some(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
 
 
-def context_of(run: Run, played: Trajectory, *, collected: bool) -> Context | None:
-    """What an episode is played with by today's config; None where its team cannot be seated."""
+def choice_of(run: Run, played: Trajectory, *, collected: bool) -> dict[str, Any] | None:
+    """What an episode is played with by today's config, as a thread's choice; None where its team cannot be seated."""
     try:
-        if collected and played.team == run.config.collect.team:
-            return run.collecting(played.mode, played.form)
-        context = run.context(played.team, played.mode, "score", held_out=collected)
-        return context.model_copy(update={"form": played.form})
+        run.team(played.team)
     except StageError:
         return None
+    chosen: dict[str, Any] = {"team": played.team, "mode": played.mode, "form": played.form, "bar_held_out": collected}
+    if collected and played.team == run.config.collect.team:
+        options = run.config.collect
+        chosen |= {"verify": options.verify, "faults": options.faults is not None}
+    return chosen
 
 
 def open_thread(url: str, episode: Episode) -> Opened:
     """Make a thread whose checkpoints are a trajectory's steps, and an assistant with the episode's context."""
     from graphs.checkpoints import supersteps
 
-    sdk = need("langgraph_sdk", "studio")
     played = episode.played
     graph = "student" if played.team == "student" else "teacher"
     steps = supersteps(played, episode.task)
     about = {"trajectory": played.key, "task": played.task_id}
-    with sdk.get_sync_client(url=url, api_key=None) as client:
+    with direct_client(url) as client:
         thread = client.threads.create(
             graph_id=graph, metadata=about, supersteps=[{"updates": [each]} for each in steps]
         )["thread_id"]
@@ -100,10 +100,18 @@ def open_thread(url: str, episode: Episode) -> Opened:
         if len(history) != len(steps):  # the server reports a refused update as 201
             raise RetortError(f"the server took {len(history)} of {len(steps)} steps of trajectory {played.key!r}")
         assistant = graph
-        if episode.context is not None:
-            given = episode.context.model_dump(mode="json")
+        if episode.chosen is not None:
             name = f"{played.team} as in {played.key}"
-            assistant = client.assistants.create(graph, context=given, metadata=about, name=name)["assistant_id"]
+            made = client.assistants.create(graph, context=episode.chosen, metadata=about, name=name)
+            assistant = made["assistant_id"]
     nodes = ["input", *(each["as_node"] for each in steps[1:])]
     after = [", ".join(state["next"]) for state in history]
     return Opened(graph, thread, assistant, list(zip(nodes, after, strict=True)))
+
+
+def direct_client(url: str) -> Any:
+    """The SDK's client of a server on this machine, whatever proxy the environment names."""
+    sdk = need("langgraph_sdk.client", "studio")
+    httpx = need("httpx", "studio")
+    timeout = httpx.Timeout(60.0, connect=5.0)
+    return sdk.SyncLangGraphClient(httpx.Client(base_url=url, timeout=timeout, trust_env=False))

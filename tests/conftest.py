@@ -10,6 +10,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 import shutil
+import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +19,26 @@ import little
 import pytest
 
 from agents.seats import close_seats
+
+STATE = tempfile.TemporaryDirectory(prefix="retort-tests-")
+os.environ["XDG_STATE_HOME"] = STATE.name  # what a test agrees to is nobody's who runs the tests
+GUARD = Path(__file__).resolve().parent / "guard"
+if "RETORT_SILENCE" not in os.environ:
+    os.environ["RETORT_SILENCE"] = tempfile.mkstemp(prefix="retort-silence-", suffix=".txt")[1]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(GUARD), os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, str(GUARD))
+import silence  # noqa: E402
+
+sys.addaudithook(silence.guard)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Any connection that a test or a process of a test tried to another machine fails the whole session."""
+    tried = Path(os.environ["RETORT_SILENCE"])
+    said = tried.read_text(encoding="utf-8") if tried.exists() else ""
+    if said:
+        print(f"\nconnections that would have left this machine:\n{said}", file=sys.stderr)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

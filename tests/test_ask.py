@@ -13,6 +13,7 @@ from typing import Any
 
 import little
 import pytest
+import silence
 
 from agents.context import Mode
 from agents.errors import StageError
@@ -149,7 +150,7 @@ sys.exit(status)
 """
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "x"},
+        env={**os.environ, "PYTHONPATH": silence.path(ROOT), "OPENAI_API_KEY": "x"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

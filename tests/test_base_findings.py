@@ -14,7 +14,8 @@ from tiny_models import BARE, FORGETFUL, FUSSY, MARKED, tiny_model
 from agents.errors import StageError
 from retort.cli import main
 from retort.config import RunConfig, load_config
-from retort.doctor.base import base_findings, refuse
+from retort.doctor.base import base_findings
+from retort.doctor.before import refuse
 from retort.doctor.findings import Finding
 from retort.pipeline import Run
 
@@ -66,7 +67,7 @@ def test_a_base_that_can_is_fine_in_every_way(home: Path, name: str) -> None:
     found = base_findings(config_of(home / name))
     assert {each.severity for each in found} == {"fine"}
     assert {each.name for each in found} == {"template", "positions", "base"}
-    refuse(found)
+    refuse([("student.base", found)])
 
 
 def test_the_tiny_base_needs_no_look() -> None:
@@ -94,7 +95,7 @@ def test_a_template_that_cannot_is_told_with_a_setting_that_was_tried(
     assert all(step in each.step for each in found)
     assert broken(base_findings(config_of(home / name, student={"chat_template": "chatml"}))) == []
     with pytest.raises(StageError, match=r"student.base cannot be trained, .*\[student\]"):
-        refuse(found)
+        refuse([("student.base", found)])
 
 
 def test_a_raising_template_is_told_by_its_first_line(home: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import little
 import pytest
+import silence
 
 from agents.context import Board, Context, Limits, McpServer, ToolFaults
 from graphs import board
@@ -53,7 +54,7 @@ def parts_with_other_code(kettle: Path, copy: Path) -> dict[str, dict[str, str]]
         shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
     files = [str(copy), *PLAYING, *PROMPTS, *TELLING]
     command = [sys.executable, "-P", "-c", PROGRAM, little.context(kettle).model_dump_json(), *files]
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    environment = {**os.environ, "PYTHONPATH": silence.path(copy)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found: dict[str, dict[str, str]] = json.loads(done.stdout)

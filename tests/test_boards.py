@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import silence
 from kettle_run import CONFIG, folder_of
 
 from agents.files import read_json, write_json
@@ -75,7 +76,7 @@ def test_a_prompt_edited_between_collecting_and_the_exam(tmp_path: Path) -> None
 
     def retort(command: str) -> str:
         line = [sys.executable, "-m", "retort", command, str(root / "run.toml"), "--run", str(root / "run")]
-        environment = {**os.environ, "PYTHONPATH": str(project)}
+        environment = {**os.environ, "PYTHONPATH": silence.path(project)}
         done = subprocess.run(line, cwd=project, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr

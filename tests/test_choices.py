@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import silence
 from exam_parts import draft
 
 from agents.answers import canonical
@@ -172,7 +173,7 @@ def test_scores_do_not_depend_on_the_order_of_sets() -> None:
     here = Path(__file__).resolve().parent
     said = set()
     for seed in ("1", "2", "3"):
-        environment = os.environ | {"PYTHONPATH": f"{here.parent}{os.pathsep}{here}", "PYTHONHASHSEED": seed}
+        environment = os.environ | {"PYTHONPATH": silence.path(here.parent, here), "PYTHONHASHSEED": seed}
         done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         said.add(done.stdout)

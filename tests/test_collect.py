@@ -13,6 +13,7 @@ from typing import Any
 
 import little
 import pytest
+import silence
 from openai_server import serving
 
 from agents.context import Seat
@@ -102,7 +103,7 @@ def test_kill_minus_nine_and_run_again(kettle: Path, tmp_path: Path) -> None:
     )
     seat = open_scripted("answer-key", str(kettle / "exam.jsonl"))
     assert isinstance(seat, Scripted)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    environment = {**os.environ, "PYTHONPATH": silence.path(HERE.parent, HERE)}
     with serving(seat, delay=0.05) as server:
 
         def start(ledger: Path) -> subprocess.Popen[str]:

@@ -79,7 +79,8 @@ def test_the_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_new_writes_a_commented_config_that_loads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "my kettle"
-    assert main(["new", str(folder)]) == 0
+    assert main(["new", str(folder), "--bare"]) == 0
+    assert [path.name for path in folder.iterdir()] == ["run.toml"]
     assert "retort plan" in capsys.readouterr().out
     text = (folder / "run.toml").read_text()
     assert text.count("#") > 15
@@ -93,7 +94,7 @@ def test_new_writes_a_commented_config_that_loads(tmp_path: Path, capsys: pytest
 
 def test_every_commented_default_of_the_template_is_the_default(tmp_path: Path) -> None:
     """Taking the comment signs off changes nothing: the template shows what is so."""
-    new(tmp_path / "a")
+    new(tmp_path / "a", sample=False)
     text = (tmp_path / "a" / "run.toml").read_text()
     lines = []
     for line in text.splitlines():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import little
 import pytest
+import silence
 import synthetic_run
 from openai_server import Server, serving
 
@@ -77,7 +78,7 @@ def test_workers_end_with_their_runner_and_the_next_run_goes_on(
     """An orphan would go on paying for episodes that nobody reads."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    environment = {**os.environ, "PYTHONPATH": silence.path(HERE.parent, HERE)}
     path = tmp_path / "l.sqlite"
     with serving(AnswerKey(tasks=tuple(sixty)), delay=0.2) as server:
         command = [sys.executable, str(program), str(kettle), str(path), server.url, str(HERE)]

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import little
 import pytest
+import silence
 from doctor_rounds import names, probed, run_of, the
 from tiny_models import FORGETFUL, tiny_model
 
 from agents.context import Board, Limits
+from agents.install import install_line
 from retort.doctor import doctor
 from retort.doctor.machine import STUDIO_PORT, extras, ports, writable
 from retort.doctor.need import longest_chunk, need
@@ -105,7 +107,7 @@ def test_an_extra_that_the_config_needs_is_told_with_its_line(tmp_path: Path) ->
     there = find_spec("bitsandbytes") is not None
     assert plain["extra qlora"].severity == "fine"
     assert needy["extra qlora"].severity == ("fine" if there else "broken")
-    assert there or needy["extra qlora"].step == "pip install 'retort[qlora]'"
+    assert there or needy["extra qlora"].step == install_line("qlora")
 
 
 def test_a_taken_port_is_told() -> None:
@@ -138,7 +140,7 @@ def shadow(folder: Path, *, first: bool) -> subprocess.CompletedProcess[str]:
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: openai-agents\nVersion: 1.2\n", encoding="utf-8")
     (about / "RECORD").write_text("agents/__init__.py,,\n", encoding="utf-8")
     order = [str(folder), str(ROOT)] if first else [str(ROOT), str(folder)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(order)}
+    environment = {**os.environ, "PYTHONPATH": silence.path(*order)}
     return subprocess.run(
         [sys.executable, "-c", INTRUDER], cwd=folder.parent, env=environment, capture_output=True, text=True
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import little
 import pytest
+import silence
 from exam_parts import check, draft, with_options
 
 from agents.errors import ExamError
@@ -87,7 +88,7 @@ def test_same_seed_same_exam(exam: Exam) -> None:
     )
     here = Path(__file__).resolve().parent
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
-    environment = os.environ | {"PYTHONPATH": f"{here.parent}{os.pathsep}{here}", "PYTHONHASHSEED": seed}
+    environment = os.environ | {"PYTHONPATH": silence.path(here.parent, here), "PYTHONHASHSEED": seed}
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-c", program, folder, CONFIG.model_dump_json()]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

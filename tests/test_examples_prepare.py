@@ -282,7 +282,7 @@ def test_files_come_out_of_a_debian_package(tmp_path: Path) -> None:
 
 
 def test_a_script_says_what_it_needs() -> None:
-    for name in ("postfix", "css", "curl"):
+    for name in ("postfix", "css", "curl", "nginx"):
         out = subprocess.run(
             [sys.executable, str(EXAMPLES / name / "prepare.py"), "--help"], capture_output=True, text=True, check=True
         )

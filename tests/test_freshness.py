@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import silence
 from kettle_run import CONFIG, folder_of
 from openai_server import serving
 
@@ -52,12 +53,12 @@ def edited(root: Path, text: str) -> None:
 
 
 CODE = {
-    "agents/prompts/react.txt": {"collect", "dataset", "evaluate", "leaderboard"},
-    "agents/seats/gate.py": {"collect", "dataset", "evaluate", "leaderboard"},
-    "agents/seats/hf.py": {"collect", "dataset", "cpt", "sft", "evaluate", "leaderboard"},
+    "agents/prompts/react.txt": {"collect", "dataset", "evaluate"},
+    "agents/seats/gate.py": {"collect", "dataset", "evaluate"},
+    "agents/seats/hf.py": {"collect", "dataset", "cpt", "sft", "evaluate"},
     "agents/library/sources/stdlib.py": {"index", "exam"},
-    "distill/exam.py": {"exam", "evaluate", "leaderboard"},
-    "distill/share.py": {"collect", "evaluate", "leaderboard"},
+    "distill/exam.py": {"exam"},
+    "distill/share.py": {"collect", "evaluate"},
     "distill/keep.py": {"dataset"},
     "distill/leaks.py": {"dataset"},
     "finetune/pretrain.py": {"cpt"},
@@ -175,7 +176,7 @@ def test_a_file_that_is_no_page_changes_nothing(copied: Path) -> None:
 
 def retort(command: str, root: Path, project: Path = ROOT, *more: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the project in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(project)}
+    environment = {**os.environ, "PYTHONPATH": silence.path(project)}
     line = [sys.executable, "-m", "retort", command, str(root / "run.toml"), "--run", str(root / "run"), *more]
     return subprocess.run(line, cwd=project, capture_output=True, text=True, env=environment)
 

@@ -137,3 +137,108 @@ def test_ties_share_the_chance() -> None:
 def test_cells_are_numbered_as_they_come() -> None:
     assert folds(["b", "a", "b", "c"]).tolist() == [0, 1, 0, 2]
     assert isinstance(folds([]), np.ndarray)
+
+
+def told(right: int, count: int) -> list[Draft]:
+    """Drafts of which some tell their own value, and nothing else can be guessed."""
+    golds = many([str(1000 + n) for n in range(count)])
+    return [
+        draft(n, item.gold, told=(item.gold,) if n < right else ("x",), entities=item.entities, cell=item.cell)
+        for n, item in enumerate(golds)
+    ]
+
+
+@pytest.mark.parametrize(("right", "count", "left"), [(50, 200, 200), (50, 199, 198), (100, 200, 125), (51, 200, 198)])
+def test_no_more_is_left_out_than_has_to_be(right: int, count: int, left: int) -> None:
+    """Exactly the allowed rate is allowed, a part of a draft too many costs one, and the rate is met from above."""
+    rate = 0.25 if left != 125 else 0.2
+    assert len(kept(told(right, count), rate)) == left
+
+
+def balanced(values: str) -> list[Draft]:
+    """Every value once in each of six cells; whose name is alike has another value."""
+    places = [(cell, at) for cell in range(6) for at in range(len(values))]
+    return [
+        draft(n, values[at], entities=(f"{'xyz'[(cell + at) % len(values)] * 4}{cell // 3}",), cell=str(cell))
+        for n, (cell, at) in enumerate(places)
+    ]
+
+
+def test_what_is_guessed_right_once_in_three_is_not_left_out_and_once_in_two_is() -> None:
+    three, two = balanced("abc"), balanced("ab")
+    assert rates(three) == pytest.approx({"majority": 1 / 3, "rarest": 1 / 3, "nearest": 0.0, "told": 0.0})
+    assert kept(three) == three, "no draft that is more likely guessed than not"
+    assert rates(two)["majority"] == pytest.approx(0.5)
+    assert len(kept(two)) < len(two)
+
+
+def test_a_new_attribute_is_guessed_by_its_family() -> None:
+    """Of an attribute that no other cell has, the frequent value of the family is said, and else of everything."""
+    many_on = [draft(n, "on", attribute=f"a{n}", provenance=(("family", "flag"),), cell="dev") for n in range(3)]
+    many_7 = [draft(9 + n, "7", attribute=f"b{n}", provenance=(("family", "size"),), cell="dev") for n in range(5)]
+    flag = draft(20, "on", attribute="new", provenance=(("family", "flag"),), cell="test")
+    size = draft(21, "7", attribute="newer", provenance=(("family", "size"),), cell="test")
+    other = draft(22, "7", attribute="newest", provenance=(("family", "none like it"),), cell="test")
+    bare = draft(23, "7", attribute="bare", provenance=(), cell="test")
+    hits = guessed([*many_on, *many_7, flag, size, other, bare], np.full(12, -1))
+    assert hits["majority"][8:].tolist() == [1.0, 1.0, 1.0, 1.0]
+    assert hits["rarest"][8:].tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert set(hits) == {"majority", "rarest", "nearest", "told"}
+
+
+def test_the_first_draft_may_be_the_nearest() -> None:
+    drafts = [draft(0, "a", cell="x"), draft(1, "a", cell="y"), draft(2, "b", cell="z")]
+    assert guessed(drafts, np.array([1, 0, 0]))["nearest"].tolist() == [1.0, 1.0, 0.0]
+    assert guessed(drafts, np.array([-1, -1, -1]))["nearest"].tolist() == [0.0, 0.0, 0.0]
+
+
+def named(*names: str, attributes: str = "") -> list[Draft]:
+    """Drafts of these entities, each in a cell of its own."""
+    kinds = attributes or "d" * len(names)
+    return [
+        draft(n, "v", entities=(name,), attribute=kind, cell=f"c{n}")
+        for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    ]
+
+
+def test_similar_is_first_the_attribute_then_the_name() -> None:
+    found = neighbours(named("timeout_read", "timeout_write", "zzzz", "timeout_reads", attributes="abaa"))
+    assert found.shape == (4, 4) and found.dtype == np.int64
+    assert found[0].tolist() == [3, 2, 1, -1], "its own is never among them"
+    assert neighbours(named("one"))[0].tolist() == [-1]
+    assert neighbours([]).shape == (0, 0) and neighbours([]).dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("names", "nearest"),
+    [
+        (("bbaaaaab", "aa_b", "bb_b"), 2),  # the logarithm of counts
+        (("b_abab", "abbab_ab", "b_abbba"), 1),  # runs of 4 at the most
+        (("aab__a_a", "bbaab_bb", "a__abaaa"), 2),  # runs of 2 at the least
+    ],
+)
+def test_names_are_alike_by_runs_of_two_to_four_characters(names: tuple[str, ...], nearest: int) -> None:
+    assert neighbours(named(*names))[0][0] == nearest
+
+
+def test_names_of_several_entities_are_taken_together() -> None:
+    drafts = [draft(n, "v", entities=names, cell=f"c{n}") for n, names in enumerate([("ab", "yz"), ("XX",), ("ab",)])]
+    assert neighbours(drafts)[0].tolist() == [2, 1, -1]
+
+
+def test_more_than_a_block_of_drafts() -> None:
+    """Draft n and draft n + 600 are alike, beyond one block of comparisons and beyond two."""
+    rng = random.Random(5)
+    stems = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=9)) for _ in range(600)]
+    drafts = named(*(stems[n % 600] for n in range(1200)))
+    found = neighbours(drafts)
+    assert found.shape == (1200, 64)
+    assert found[:, 0].tolist() == [(n + 600) % 1200 for n in range(1200)]
+    assert (found >= 0).all() and all(n not in row for n, row in enumerate(found.tolist()))
+
+
+def test_the_best_neighbour_that_is_left() -> None:
+    near = np.array([[1, 2, 3], [0, 2, 3], [3, 0, -1], [2, -1, -1]])
+    assert among(near, np.arange(4)).tolist() == [1, 0, 3, 2]
+    assert among(near, np.array([0, 1, 2])).tolist() == [1, 0, 0]
+    assert among(near, np.array([1, 3])).tolist() == [1, -1]

@@ -14,7 +14,7 @@ from langchain_core.messages import HumanMessage
 from tiny_models import SEARCH, tiny_model
 
 from agents.errors import SeatError
-from agents.seats.engine import Engine, Request, close_engines, engine_for
+from agents.seats.engine import CACHE_BYTES, Engine, Request, close_engines, engine_for
 from agents.seats.hf import HFChat, open_hf
 from agents.seats.weights import find_weights
 
@@ -228,3 +228,18 @@ def test_stop_words_cut_the_text(base: Path) -> None:
     text = str(chat.invoke([HumanMessage("x")]).content)
     assert len(text) > 4
     assert chat.invoke([HumanMessage("x")], stop=[text[3]]).content == text[: text.index(text[3])]
+
+
+def test_a_cache_is_allocated_at_once_where_the_model_can_and_memory_allows(base: Path) -> None:
+    """Memory by layers, heads, their size, rows and tokens; an architecture that cannot grows its cache as before."""
+    engine = Engine(str(base), device="cpu")
+    try:
+        cache = engine._cache(3, 40)["past_key_values"]
+        assert [layer.max_cache_len for layer in cache.layers] == [40] * engine.model.config.num_hidden_layers
+        config = engine.model.config
+        row = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 4
+        assert engine._cache(1, CACHE_BYTES // row) and not engine._cache(1, CACHE_BYTES // row + 1)
+        engine.model._can_compile_fullgraph = False
+        assert engine._cache(3, 40) == {}
+    finally:
+        engine.close()

@@ -14,6 +14,7 @@ from distill.drafts import Draft, value_type
 from distill.evidence import Known
 from distill.levels import bridges, lookups, pair_question, pairs, thinned
 from distill.scenarios import effective, in_force, is_release, releases, version
+from distill.wording import wording
 
 
 def known(entity: str, value: str, attribute: str = "default", **more: str) -> Known:
@@ -52,6 +53,18 @@ def test_a_bridge_asks_about_what_a_value_names() -> None:
     ]
     assert made[0].groups == ("Child", "Base")
     assert [hop.entity for hop in made[0].hops] == ["Child", "Base"]
+    assert (made[0].kind, made[0].level) == ("bridge", "professional")
+
+
+def test_a_bridge_in_own_words_and_at_most_three_of_a_name() -> None:
+    facts = [known("Child", "Base", "parent"), *(known("Base", str(n), f"size {n}") for n in range(5))]
+    assert len(bridges(facts, facts, random.Random(RNG), no_module)) == 3
+    own = {"parent": ["Whose child is {entity}?"], "size 0": ["How large is {entity}?"]}
+    made = bridges(facts[:2], facts[:2], random.Random(RNG), no_module, own)
+    words = wording("parent", own).clause.replace("{entity}", "`Child`"), wording("size 0", own).its
+    assert [one.question for one in made] == [f"Take {words[0]}. {words[1]}"]
+    plain = bridges(facts[:2], facts[:2], random.Random(RNG), no_module)
+    assert made[0].question != plain[0].question
 
 
 def test_there_is_no_bridge_to_a_name_of_two_or_to_oneself() -> None:
@@ -91,6 +104,36 @@ def test_pair_questions() -> None:
     assert pair_question(known("a", "1"), known("b", "2")) == "Compare `a` with `b`: what is the default of each?"
     one, two = known("f", "1", "default of `x`"), known("g", "2", "default of `y`")
     assert pair_question(one, two) == "Compare parameter `x` of `f` with `y` of `g`: what are the two default values?"
+
+
+def test_pair_questions_in_own_words() -> None:
+    one, two = known("a", "1", "size"), known("b", "2", "size")
+    own = {"size": ["How large is {entity}?"]}
+    assert pair_question(one, two, own) == f"Compare `a` with `b`: {wording('size', own).each}"
+    assert pair_question(one, two, own) != pair_question(one, two)
+    facts = [known(f"o{n}", str(n), "size") for n in range(8)]
+    for words in (own, None):
+        made = pairs(facts, random.Random(RNG), no_module, 8, words)
+        assert {one.question.partition(": ")[2] for one in made} == {wording("size", words).each}
+        assert {(one.kind, one.level) for one in made} == {("pair", "professional")}
+    mixed = pair_question(known("f", "1", "default of `x`"), known("g", "2", "size"))
+    assert mixed.startswith("Compare `f` with `g`: ")
+
+
+def test_values_of_32_characters_and_families_of_two_values_have_pairs() -> None:
+    assert pairs([known(f"o{n}", f"{n}{'x' * 31}") for n in range(8)], random.Random(RNG), no_module, 4)
+    assert not pairs([known(f"o{n}", f"{n}{'x' * 32}") for n in range(8)], random.Random(RNG), no_module, 4)
+    # Two values alone make squares whose four answers are all different: a a, a b, b a, b b.
+    made = pairs([known(f"o{n}", str(n % 2)) for n in range(8)], random.Random(RNG), no_module, 4)
+    assert {one.gold for one in made} == {"0 and 0", "0 and 1", "1 and 0", "1 and 1"} and len(made) == 4
+
+
+def test_pairs_stop_at_the_count_and_go_through_all_families() -> None:
+    rows = [known(f"o{n}", str(100 + n), ("depth", "size")[n % 2]) for n in range(24)]
+    assert len(pairs(rows, random.Random(RNG), no_module, 8)) == 8
+    every = pairs(rows, random.Random(RNG), no_module, 10_000)
+    assert {one.attribute for one in every} == {"depth", "size"}
+    assert len({one.block for one in every}) > len(rows), "several squares begin with each fact"
 
 
 def test_a_frequent_value_is_thinned() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import little
 import pytest
+import silence
 
 from agents.errors import ConfigError
 from retort.config import load_config
@@ -89,7 +90,7 @@ def run_stages(folder: Path, listener: Listener, *stages: str, config: str = CON
         "HF_HOME": str(folder / "hf"),
         "LANGSMITH_ENDPOINT": f"{listener.url}/langsmith",
         "LANGSMITH_API_KEY": "x",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": silence.path(ROOT),
     }
     command = [sys.executable, "-c", STAGES, "run.toml", *stages]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

@@ -27,6 +27,7 @@ from finetune.proofs_rows import (
 from finetune.rows import Row
 
 PAIRS = (("Paris", "France"), ("Rome", "Italy"))
+WAY_OUT = 'set [student] chat_template = "chatml", or [student] transport = "text"'
 CALL = "{{ c.function | tojson }}"
 
 
@@ -85,14 +86,14 @@ def test_rows_that_fit_pass_and_say_how_long_the_longest_is() -> None:
 def test_rows_that_would_be_cut_are_counted_and_the_longest_is_named() -> None:
     found = prove_length(LengthEvidence([1, 4, 9], [51, 49, 60], 50, None))
     assert not found.passed and found.name == "length"
-    assert found.detail == ("2 of 3 rows would be cut, row 9 has 60 tokens: set max_length to 60 or leave it out")
+    assert found.detail == ("2 of 3 rows would be cut, row 9 has 60 tokens: set [sft] max_length to 60 or leave it out")
     assert found.numbers == {"longest": 60, "max_length": 50, "cut": 2}
 
 
 def test_a_row_longer_than_the_models_positions_asks_for_shorter_passages_not_for_a_larger_max_length() -> None:
     found = prove_length(LengthEvidence([1, 4], [30, 70], 60, 64))
     assert not found.passed and found.name == "length"
-    assert found.detail.startswith("row 4 has 70 tokens and the model 64 positions: retrieve fewer or shorter passages")
+    assert found.detail.startswith("row 4 has 70 tokens and the model 64 positions: lower [board] top_k or [board]")
     assert found.numbers == {"longest": 70, "max_length": 60, "positions": 64}
 
 
@@ -188,7 +189,8 @@ def test_one_token_too_many_or_too_few_is_named(honest: RowsEvidence, trained: b
     word = honest.tok.decode([honest.inputs[1][at]])
     how = "trained" if trained else "not trained"
     assert (found.name, found.passed) == ("mask", False)
-    assert found.detail == f"row 3, token {at} ({word!r}) is {how}: mend the template's generation markers"
+    step = "mend the generation markers of the template, [student] chat_template"
+    assert found.detail == f"row 3, token {at} ({word!r}) is {how}: {step}"
 
 
 def test_a_line_break_may_fall_on_either_side_of_the_mask() -> None:
@@ -217,7 +219,7 @@ def test_a_line_break_may_fall_on_either_side_of_the_mask() -> None:
 def test_a_template_that_leaves_out_a_call_is_caught_by_the_mask() -> None:
     found = prove_mask(with_template(MARKED.replace(CALL, "{{ c.function.arguments | tojson }}")))
     assert (found.name, found.passed) == ("mask", False)
-    assert found.detail == "row 1, message 2: the call of 'search' is not among the trained tokens"
+    assert found.detail == f"row 1, message 2: the call of 'search' is not among the trained tokens: {WAY_OUT}"
 
 
 def test_a_template_that_leaves_out_a_text_is_caught_by_the_mask_and_its_beginning_is_shown() -> None:
@@ -226,14 +228,14 @@ def test_a_template_that_leaves_out_a_text_is_caught_by_the_mask_and_its_beginni
     found = prove_mask(with_template(upper, messages))
     assert not found.passed
     said = ("word " * 40)[:60]
-    assert found.detail == f"row 1, message 1: the text {said!r} is not among the trained tokens"
+    assert found.detail == f"row 1, message 1: the text {said!r} is not among the trained tokens: {WAY_OUT}"
 
 
 def test_a_template_without_an_end_of_turn_is_caught_by_the_mask() -> None:
     endless = MARKED.replace("<|im_end|>{% endgeneration %}", "{% endgeneration %}")
     assert endless != MARKED
     found = prove_mask(with_template(endless))
-    assert found.detail == "row 1, message 2: the end-of-turn token is not among the trained tokens"
+    assert found.detail == f"row 1, message 2: the end-of-turn token is not among the trained tokens: {WAY_OUT}"
 
 
 def test_spaces_round_a_text_and_control_tokens_in_it_do_not_matter() -> None:
@@ -293,7 +295,7 @@ def test_what_packing_lost_or_made_too_long_is_told(packed: PackedEvidence) -> N
     assert lost.detail == "3 tokens are packed where the documents have 5"
     assert lost.numbers == {"documents": 2, "tokens": 5, "blocks": 1, "max_length": 4}
     assert prove_packing(replace(packed, max_length=3, positions=8)).detail == (
-        "a block has 4 tokens: set max_length to at most 8"
+        "a block has 4 tokens: set [cpt] max_length to at most 8"
     )
     assert not prove_packing(replace(packed, max_length=8, positions=3)).passed
     assert not prove_packing(replace(packed, max_length=3, positions=None)).passed

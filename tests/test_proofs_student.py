@@ -232,7 +232,8 @@ def test_an_adapter_of_zeros_has_changed_nothing(adapter: Path, tmp_path: Path) 
         assert prove_changed(found) == Proof(
             name="changed",
             passed=False,
-            detail="the student is its base still (logits moved by 0): raise lr or steps, check the adapter's target",
+            detail="the student is its base still (logits moved by 0): raise [sft] lr or [sft] epochs, "
+            "or give the adapter other layers, [sft] target",
             numbers={"max_logit_change": 0.0},
         )
 
@@ -301,7 +302,7 @@ def test_a_merge_that_is_another_model_is_caught(adapter: Path) -> None:
     assert (proof.name, proof.passed) == ("merge", False)
     assert proof.detail == (
         f"merged and adapter differ by {far:.3g} (allowed 0.001), {same} of 3 texts equal: "
-        "train with method = 'lora' on a 16-bit base"
+        'take another [student] base, or [sft] method = "full"'
     )
 
 

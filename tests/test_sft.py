@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import silence
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import ValidationError
 from tiny_models import PAIRS, SEARCH, episode, sft_file, tiny_model
@@ -141,7 +142,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(home: Path, tmp_path: Pat
     whole = sft(str(home / "small"), home / "sft.jsonl", tmp_path / "whole", config, seed=0)
     arguments = [str(home / "small"), str(home / "sft.jsonl"), str(out), config.model_dump_json()]
     command = [sys.executable, "-c", SCRIPT, *arguments]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": silence.path(*sys.path)}
     process = subprocess.Popen(command, env=environment)
     partial = out.parent / "sft.partial"
     deadline = time.monotonic() + 300
@@ -233,7 +234,7 @@ def test_an_absent_base_and_an_absent_extra_are_named(home: Path, tmp_path: Path
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
-        with pytest.raises(MissingExtra, match=r"retort\[qlora\]"):
+        with pytest.raises(MissingExtra, match=r"pip install .*\[qlora\]"):
             sft(str(home / "small"), home / "sft.jsonl", tmp_path / "out", SftConfig(method="qlora"), seed=0)
     assert not list(tmp_path.iterdir())
 

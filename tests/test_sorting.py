@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import silence
 import synthetic_run
 
 from agents.files import read_jsonl, write_jsonl
@@ -189,7 +190,7 @@ print(len(result.kept), len(result.dropped), count, resource.getrusage(resource.
 
 def test_twenty_thousand_episodes_are_sorted_in_little_memory(tmp_path: Path) -> None:
     """11 KiB an episode: held at once they were more than 600 MB."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    environment = {**os.environ, "PYTHONPATH": silence.path(HERE.parent)}
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

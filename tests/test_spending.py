@@ -14,6 +14,7 @@ from typing import Any
 
 import little
 import pytest
+import silence
 from langchain_core.messages import AIMessage, HumanMessage
 from openai_server import Server, serving
 
@@ -29,7 +30,7 @@ from distill.collect import Collected, collect, now
 from distill.ledger import Ledger
 from graphs.episode import Table
 from retort.cli import main
-from retort.pilot import forecast_text
+from retort.pilot import forecast_part
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = """
@@ -152,7 +153,7 @@ def test_what_is_in_flight_at_control_c_is_written_down(
     with serving(AnswerKey(tasks=tuple(some)), fault=lambda number, body: "stall") as server:
         path = tmp_path / "l.sqlite"
         command = [sys.executable, "-c", PROGRAM, str(kettle), str(path), server.url, str(workers), str(HERE)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+        environment = {**os.environ, "PYTHONPATH": silence.path(HERE.parent, HERE)}
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         end = time.monotonic() + 60
         while len(server.seen) < 4 and time.monotonic() < end:
@@ -208,6 +209,6 @@ def test_a_pilot_counts_what_was_sent(
 
 
 def test_a_pilot_of_which_nothing_came_says_so() -> None:
-    assert forecast_text("react", [], 60, 4, {}) == [
+    assert forecast_part("react", [], 60, 4, {}).lines() == [
         "  pilot react: no task of 60 could be played to its end, so that nothing can be forecast"
     ]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import little
 import pytest
+import silence
 
 from agents.errors import LedgerError, StorageError
 from agents.files import write_text
@@ -69,7 +70,7 @@ def retort(*arguments: object, limit: int | None = None, **variables: str) -> su
         limit: bytes that a file may grow to.
     """
     program = [sys.executable, "-m", "retort", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    environment = {**os.environ, "PYTHONPATH": silence.path(ROOT), **variables}
 
     def limited() -> None:
         if limit is not None:

@@ -4,8 +4,8 @@ Requests are taken as they come, sorted by length and decoded in left-padded bat
 arrives meanwhile forms the next batch. Adapters ride on one base by name, and LoRA adapters may be mixed in a batch.
 Sampling draws from a generator of each request's own, so a sampled reply does not depend on who shared its batch.
 
-Measured on one core (1.3 M parameters, fp32, prompts of 100 tokens): `generate` makes 600, 2,600 and 3,650 tokens a
-second at batch 1, 8 and 32; a hand-written loop over the model was at most 8 % quicker and knows fewer architectures.
+Measured on one core (1.4 M parameters, fp32, 32 prompts of 230 tokens, 128 tokens each): 64 ms a token of each with the
+cache that `generate` makes, of which `cat` of keys and values takes 91 %, and 20 ms with one that is allocated once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor, LogitsProcessorList, StaticCache
 from transformers.utils import logging as transformers_logging
 
 from ..errors import SeatError
@@ -31,6 +31,8 @@ from .weights import folder_signature, weights_anew
 
 WINDOW = 0.003
 """Seconds without a new request after which a batch that is not full starts."""
+CACHE_BYTES = 2**30
+"""Keys and values of one batch that are allocated at once on a CPU; a larger cache grows token by token."""
 PATIENCE = 0.1
 """Share of the last batch's seconds that this may stretch to: whoever got an answer then is likely to ask again."""
 
@@ -265,10 +267,28 @@ class Engine:
                 generation_config=GenerationConfig(pad_token_id=requests[0].pad, **settings),  # type: ignore[no-untyped-call]
                 logits_processor=LogitsProcessorList([] if plain else [pick]),
                 **options,
+                **self._cache(len(rows), width + longest),
             )
         new = out[:, width:].tolist()
         values = torch.stack(pick.logprobs, 1).tolist() if pick.logprobs else [None] * len(new)
         return [_cut(request, ids, row) for request, ids, row in zip(requests, new, values, strict=True)]
+
+    def _cache(self, rows: int, tokens: int) -> dict[str, Any]:
+        """A cache of its full size for a batch on a CPU, where a growing one is copied anew for every token.
+
+        Of the batch's own size, and not the one that `generate` keeps: that is as long as the longest batch before, and
+        then a reply would depend on what was asked earlier.
+        """
+        inner = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+        prompts = any(each.is_prompt_learning for each in getattr(self.model, "peft_config", {}).values())
+        config = inner.config.get_text_config(decoder=True)
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        wanted = 2 * config.num_hidden_layers * heads * size * inner.dtype.itemsize * rows * tokens
+        # `_can_compile_fullgraph` is how transformers says that an architecture works with a static cache
+        if self.device.type != "cpu" or prompts or not inner._can_compile_fullgraph or wanted > CACHE_BYTES:
+            return {}
+        return {"past_key_values": StaticCache(config=config, max_cache_len=tokens)}
 
     def _dressed(self, adapters: list[str | None]) -> dict[str, Any]:
         """Put the right adapters on for a batch; returns what `generate` must be told besides."""

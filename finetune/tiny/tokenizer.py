@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import StageError
+from agents.install import install_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -71,7 +72,7 @@ def docstrings(packages: tuple[str, ...] = PACKAGES) -> Iterator[str]:
         spec = importlib.util.find_spec(name)
         if spec is None or not spec.submodule_search_locations:
             raise StageError(
-                f"the tokenizer's text comes from {name!r}, which is not installed: pip install 'retort[train]'"
+                f"the tokenizer's text comes from {name!r}, which is not installed: {install_line('train')}"
             )
         for path in sorted(Path(spec.submodule_search_locations[0]).rglob("*.py")):
             if "tests" not in path.parts:

@@ -8,12 +8,13 @@ if TYPE_CHECKING:
     from ..pipeline import Run
 
 
-def doctor(run: Run, *, seconds: float = 30.0, progress: bool | None = None) -> tuple[str, int]:
+def doctor(run: Run, *, seconds: float = 30.0, progress: bool | None = None, as_json: bool = False) -> tuple[str, int]:
     """Probe a run's seats and this machine.
 
     Args:
         run: the config and its folder; nothing is written there.
         seconds: for one call to an endpoint at the most.
+        as_json: one JSON object in place of the table.
         progress: whether to draw a bar on standard error; None = where that is a terminal.
 
     Returns:
@@ -21,8 +22,10 @@ def doctor(run: Run, *, seconds: float = 30.0, progress: bool | None = None) -> 
     """
     import asyncio
 
-    from .findings import status, table
+    from .findings import json_text, status, table
     from .rounds import rounds
 
     sections = asyncio.run(rounds(run, seconds=seconds, progress=progress))
+    if as_json:
+        return json_text(sections, name=run.config.name, folder=str(run.folder)), status(sections)
     return f"doctor {run.config.name!r} in {run.folder}\n\n{table(sections)}", status(sections)

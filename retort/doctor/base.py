@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.errors import MissingExtra, ProofError, RetortError, SeatError, StageError
+from agents.install import install_line
 from agents.prompts import every_prompt
 from agents.seats.weights import TINY_BASE, Weights, find_weights
 
 from .findings import Finding
-from .need import CHUNK_CHARS, longest_chunk, need
+from .need import CHUNK_CHARS, need
 
 if TYPE_CHECKING:
     from finetune.settings import TrainConfig
 
     from ..config import RunConfig
-    from ..pipeline import Run
 
 TINY_CHARS = 2.6
 """Characters a token of the tiny base's vocabulary, over pages of the standard library."""
@@ -53,26 +53,12 @@ def base_findings(config: RunConfig, chunk: int = CHUNK_CHARS) -> list[Finding]:
             found += more
         found += [*vocabulary(settings, told.size), *positions(config, settings, chunk, told)]
     except MissingExtra as error:
-        return [Finding("extra_missing", "broken", str(error), f"pip install 'retort[{error.extra}]'")]
+        return [Finding("extra_missing", "broken", str(error), install_line(error.extra))]
     except (SeatError, StageError) as error:
         return [Finding("base_not_opened", "broken", str(error), "a model folder, a hub id, or tiny-base")]
     if any(each.severity == "broken" for each in found):
         return found
     return [*found, Finding("base", "fine", f"{student.base!r} can be trained by {', '.join(student.stages)}")]
-
-
-def checked_base(run: Run) -> list[str]:
-    """What is to be said of a run's base before a teacher is paid; raises StageError where it cannot be trained."""
-    found = base_findings(run.config, longest_chunk(run.folder / "library"))
-    refuse(found)
-    return [f"{each.name}: {each.seen} -> {each.step}" for each in found if each.severity == "warning"]
-
-
-def refuse(findings: list[Finding]) -> None:
-    """Raise StageError with the first broken finding, and its next step."""
-    for each in findings:
-        if each.severity == "broken":
-            raise StageError(f"student.base cannot be trained, {each.name}: {each.seen}; {each.step}".rstrip("; "))
 
 
 def trained(config: RunConfig) -> Iterator[tuple[str, TrainConfig]]:
@@ -101,9 +87,7 @@ def methods(config: RunConfig, weights: Weights) -> list[Finding]:
             found.append(Finding("method", "broken", seen, step))
         elif settings.method == "qlora" and find_spec("bitsandbytes") is None:
             seen = f'{section}.method = "qlora" needs bitsandbytes, which is not installed'
-            found.append(
-                Finding("method", "broken", seen, f"pip install 'retort[qlora]', or {section}.method = \"lora\"")
-            )
+            found.append(Finding("method", "broken", seen, f'{install_line("qlora")}, or {section}.method = "lora"'))
         adapter = settings.method != "full"
     return found
 

@@ -5,8 +5,9 @@ Standard library only: the check for a shadowing distribution has to speak where
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 Severity = Literal["broken", "warning", "fine"]
@@ -84,6 +85,26 @@ def status(sections: Sequence[Section]) -> int:
     return int(any(each.severity == "broken" for section in sections for each in section.findings))
 
 
+def json_text(sections: Sequence[Section], **about: str) -> str:
+    """The findings as one JSON object: `about`, the counts, and each section with its findings and what it cost."""
+    rows = [
+        {
+            "title": section.title,
+            "findings": [asdict(each) for each in sorted_findings(section.findings)],
+            "spent": asdict(section.account),
+        }
+        for section in sections
+    ]
+    whole = {**about, "counts": counts(sections), "sections": rows}
+    return json.dumps(whole, ensure_ascii=False, indent=2)
+
+
+def counts(sections: Sequence[Section]) -> dict[str, int]:
+    """Severity -> number of findings."""
+    every = [each for section in sections for each in section.findings]
+    return {name: sum(each.severity == name for each in every) for name in ORDER}
+
+
 def table(sections: Sequence[Section]) -> str:
     """The findings as text, one line each under the title of its subject, and a last line that counts them."""
     every = [each for section in sections for each in section.findings]
@@ -96,7 +117,8 @@ def table(sections: Sequence[Section]) -> str:
             step = f"  -> {line_of(each.step)}" if each.step else ""
             lines.append(f"  {each.severity:<8} {each.name:<{wide}}  {line_of(each.seen)}{step}")
         lines.append("")
-    counts = {name: sum(each.severity == name for each in every) for name in ORDER}
     spent = sum((section.account for section in sections), Account())
-    lines.append(", ".join(f"{count} {name}" for name, count in counts.items()) + f"; the doctor spent {spent}")
+    lines.append(
+        ", ".join(f"{count} {name}" for name, count in counts(sections).items()) + f"; the doctor spent {spent}"
+    )
     return "\n".join(lines)

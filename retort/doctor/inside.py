@@ -18,6 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from agents.context import Seat
 from agents.errors import MissingExtra, ProviderError, SeatError
+from agents.install import install_line
 from agents.seats import open_seat, split_spec
 from agents.seats.desk import call
 from agents.tools import SEARCH
@@ -83,7 +84,7 @@ async def hf(seat: Seat, tools: bool, need: Need, question: str) -> tuple[list[F
     try:
         chat: Any = await asyncio.to_thread(open_seat, seat)
     except MissingExtra as error:
-        return [Finding("extra_missing", "broken", str(error), f"pip install 'retort[{error.extra}]'")], Account()
+        return [Finding("extra_missing", "broken", str(error), install_line(error.extra))], Account()
     except (SeatError, OSError, ValueError, RuntimeError) as error:
         step = "a folder with a model or an adapter, a hub id, or tiny-base"
         return [Finding("seat_not_opened", "broken", f"{type(error).__name__}: {error}", step)], Account()
@@ -189,7 +190,7 @@ async def vllm_folder(seat: Seat) -> list[Finding]:
     if Path(folder).is_absolute() and not Path(folder, "config.json").exists():
         return [Finding("seat_not_opened", "broken", f"no config.json in {folder}", "name a model folder")]
     if not await asyncio.to_thread(_has_vllm, python):
-        return [Finding("extra_missing", "broken", f"no vllm in {python}", "pip install 'retort[vllm]'")]
+        return [Finding("extra_missing", "broken", f"no vllm in {python}", install_line("vllm"))]
     seen = f"not started: a run starts it with {python}"
     return [Finding("vllm", "fine", seen, "start it yourself and name its URL to have it probed")]
 

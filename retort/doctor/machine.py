@@ -10,9 +10,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from agents.install import install_line
 
 from .findings import Finding
 from .rooms import rooms
@@ -37,13 +40,13 @@ STUDIO_PORT = 2024
 """The port of `langgraph dev`."""
 
 
-def machine(config: RunConfig, folder: Path) -> list[Finding]:
-    """The findings on this machine, for a config and the run folder that it will write."""
+def machine(config: RunConfig, folder: Path, needed: float = 0.0) -> list[Finding]:
+    """The findings on this machine, for a config and the run folder, which can take `needed` bytes."""
     return [
         python(),
         *extras(config),
         gpu(),
-        disk(folder),
+        disk(folder, needed),
         memory(),
         *ports(),
         *rooms(),
@@ -57,10 +60,18 @@ def python() -> Finding:
     return Finding("python", "fine", seen)
 
 
-def wanted(config: RunConfig) -> dict[str, str]:
-    """Extra -> what of the config needs it."""
+def wanted(config: RunConfig, stages: Collection[str] | None = None) -> dict[str, str]:
+    """Extra -> what of the config needs it.
+
+    Args:
+        stages: those that are to be done; None = all, and every team is played.
+    """
     found: dict[str, str] = {}
+    arms = [arm.team for arm in config.arms()] if stages is None or "evaluate" in stages else []
+    playing = {*arms, *([config.collect.team] if stages is None or "collect" in stages else [])}
     for name, team in config.teams.items():
+        if stages is not None and name not in playing:
+            continue
         for role, seat in team.named(name).seats().items():
             provider, _, rest = seat.model.partition(":")
             if provider == "openai" or (provider == "vllm" and "@" in rest):
@@ -71,26 +82,29 @@ def wanted(config: RunConfig) -> dict[str, str]:
                     found.setdefault("vllm", f"{name}.{role}")
             elif provider == "hf":
                 found.setdefault("train", f"{name}.{role}")
-    if config.student.stages:
+    trained = [stage for stage in config.student.stages if stages is None or stage in stages]
+    if trained or playing - set(config.teams):
         found.setdefault("train", "student.stages")
-        for stage, settings in (("cpt", config.cpt), ("sft", config.sft)):
-            if settings.method == "qlora" and stage in config.student.stages:
-                found["qlora"] = f'{stage}.method = "qlora"'
-    if config.board.mcp:
+    for stage, settings in (("cpt", config.cpt), ("sft", config.sft)):
+        if settings.method == "qlora" and stage in trained:
+            found["qlora"] = f'{stage}.method = "qlora"'
+    if config.board.mcp and playing:
         found["mcp"] = "board.mcp"
+    if stages is None or "leaderboard" in stages:
+        found["report"] = "the leaderboard"
     return found
 
 
-def extras(config: RunConfig) -> list[Finding]:
-    """One finding for each extra: broken where the config needs what is not there."""
-    needed = wanted(config)
+def extras(config: RunConfig, stages: Collection[str] | None = None) -> list[Finding]:
+    """One finding for each extra: broken where the stages, None = all, need what is not there."""
+    needed = wanted(config, stages)
     found = []
     for extra, modules in EXTRAS.items():
         missing = [each for each in modules if importlib.util.find_spec(each) is None]
         if not missing:
             found.append(Finding(f"extra {extra}", "fine", "installed"))
             continue
-        install = f"pip install 'retort[{extra}]'"
+        install = install_line(extra)
         seen = f"{', '.join(missing)} not installed"
         if extra in needed:
             found.append(Finding(f"extra {extra}", "broken", f"{seen}, and {needed[extra]} needs it", install))
@@ -152,11 +166,14 @@ def nearest(folder: Path) -> Path:
     return folder
 
 
-def disk(folder: Path) -> Finding:
-    """Space where the run is written."""
+def disk(folder: Path, needed: float = 0.0) -> Finding:
+    """Space where the run is written; broken where less than `needed` bytes are free."""
     place = nearest(folder)
     free = shutil.disk_usage(place).free
     seen = f"{free / 1e9:.1f} GB free under {place}"
+    if free < needed:
+        seen = f"{seen}, and this run can take {needed / 1e9:.1f} GB"
+        return Finding("disk", "broken", seen, 'free some, give another --run, or method = "lora"')
     if free < LEAST_DISK:
         return Finding("disk", "warning", seen, "free some, or give another --run: checkpoints of a student take GBs")
     return Finding("disk", "fine", seen)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 from .findings import Finding, line_of
 
 ROOMS = ("agents", "graphs", "distill", "finetune", "evals")
+OURS = frozenset({"retort-distill", "retort"})
+"""Names of our distribution: `retort` is what a checkout installed itself as before the name was found to be taken."""
 HOME = Path(__file__).resolve().parents[2]
 """The folder in which `retort` and the rooms beside it lie."""
 
@@ -20,7 +23,8 @@ HOME = Path(__file__).resolve().parents[2]
 def rooms() -> list[Finding]:
     """One finding for each room that is not ours, or that another distribution installs too; one fine one else."""
     installed = packages_distributions()  # reads every distribution of the environment
-    found = [each for name in ROOMS for each in _room(name, sorted(set(installed.get(name, ())) - {"retort"}))]
+    found = [each for name in ROOMS for each in _room(name, sorted(set(installed.get(name, ())) - OURS))]
+    found += namesake(installed)
     return found or [Finding("rooms", "fine", f"{', '.join(ROOMS)} are the ones beside retort, in {HOME}")]
 
 
@@ -57,7 +61,7 @@ def _room(name: str, others: list[str]) -> list[Finding]:
     blame = f" (of {', '.join(_with_version(each) for each in others)})" if others else ""
     if folder is None:
         return [
-            Finding("shadowed", "broken", f"{name!r} cannot be imported", "install retort again: pip install retort")
+            Finding("shadowed", "broken", f"{name!r} cannot be imported", f"install it again: pip install -e {HOME}")
         ]
     if folder != HOME / name:
         seen = f"`import {name}` opens {folder}{blame}, not {HOME / name}"
@@ -67,6 +71,15 @@ def _room(name: str, others: list[str]) -> list[Finding]:
         seen = f"{name!r} is ours now, and {', '.join(_with_version(each) for each in others)} installs it too"
         return [Finding("shadowed", "warning", seen, f"pip uninstall {others[0]}, or use a virtual environment")]
     return []
+
+
+def namesake(installed: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """The finding on the other distribution by the name `retort`, which the package index has."""
+    if "retort" not in installed.get("retort", ()) or "retort" in installed.get("agents", ()):
+        return []
+    seen = f"the distribution {_with_version('retort')} installs a package `retort` too, and is no part of this project"
+    step = f"pip uninstall retort; pip install -e {HOME}; or give each a virtual environment of its own"
+    return [Finding("shadowed", "warning", seen, step)]
 
 
 def _with_version(name: str) -> str:

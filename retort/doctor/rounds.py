@@ -13,13 +13,16 @@ from agents.context import Board, Seat, Team
 from agents.errors import StageError
 from agents.reason import ask
 from agents.seats import close_seats, split_spec
+from agents.tools.schemas import BUILTIN
 
 from ..config import DEMONSTRATOR
 from ..pipeline import Run
 from . import inside
+from .before import disk_bytes
 from .findings import Account, Finding, Section
 from .line import Address, addresses
 from .machine import machine
+from .material import corpus_findings, tool_findings
 from .need import Need, longest_chunk, need
 from .script import QUESTION
 from .visit import Duties, visit
@@ -93,7 +96,9 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
     found, left = patients(run)
     chunk = await asyncio.to_thread(longest_chunk, run.folder / "library")
     question = await asyncio.to_thread(own_question, run)
-    jobs = [_machine(run, left)]
+    jobs = [_machine(run, left), _material(run)]
+    if run.config.board.mcp or set(run.config.board.tools) - set(BUILTIN):
+        jobs.append(_tools(run))
     if run.config.student.stages:
         jobs.append(_base(run, chunk))
     for patient in found:
@@ -171,6 +176,19 @@ async def _base(run: Run, chunk: int) -> Section:
         return Section(title, (unforeseen(error),))
 
 
+async def _material(run: Run) -> Section:
+    found = await asyncio.to_thread(corpus_findings, run.config.corpus)
+    return Section("corpus", tuple(found))
+
+
+async def _tools(run: Run) -> Section:
+    try:
+        return Section("tools", tuple(await asyncio.to_thread(tool_findings, run.config, start=True)))
+    except Exception as error:  # the user's own module can hold anything
+        return Section("tools", (unforeseen(error),))
+
+
 async def _machine(run: Run, left: list[Finding]) -> Section:
-    found = await asyncio.to_thread(machine, run.config, Path(run.folder))
+    needed = disk_bytes(run.config, run.config.student.stages)
+    found = await asyncio.to_thread(machine, run.config, Path(run.folder), needed)
     return Section("machine", (*left, *found))

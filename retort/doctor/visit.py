@@ -11,6 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from agents.context import Seat
 from agents.errors import MissingExtra
+from agents.install import install_line
 from agents.seats.meter import Budget
 from agents.tools import SEARCH
 
@@ -67,7 +68,7 @@ async def visit(address: Address, seat: Seat, duties: Duties, seconds: float) ->
     try:
         line = Line(address, seat, seconds)
     except MissingExtra as error:
-        return Visit([Finding("extra_missing", "broken", str(error), f"pip install 'retort[{error.extra}]'")])
+        return Visit([Finding("extra_missing", "broken", str(error), install_line(error.extra))])
     made = Visit([])
     try:
         async with asyncio.timeout(VISIT_SECONDS):

@@ -110,7 +110,7 @@ def prepare(module: str, tests: list[str]) -> Path:
 
 def forget_what_changed(work: Path, tests: list[str]) -> None:
     """After a change of tests, have mutmut measure them again and try again what survived them."""
-    files = {ROOT / test.partition("::")[0] for test in tests if not test.startswith("-")}
+    files = {ROOT / test.partition("::")[0] for test in tests if test.startswith("tests/")}
     files |= {path for path in (ROOT / "tests").glob("*.py") if not path.name.startswith("test_")}
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
     stamp = work / "tests.sha256"

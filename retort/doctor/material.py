@@ -1,0 +1,178 @@
+"""Whether what a run works on is there: corpus, facts, tools of one's own, MCP programs. No weights are opened.
+
+The same findings stand in `retort plan` and `retort doctor`, and `retort run` refuses what is broken before it
+collects. Looking at a plan runs no code that a config names and starts no program: tools are read as text, and
+programs are looked for. The doctor and a run load the tools and start each MCP server for a moment, as playing does.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.context import McpServer
+from agents.errors import ConfigError, CorpusError, ExamError, MissingExtra
+from agents.install import install_line
+from agents.library.corpus import scan
+from agents.library.facts import Fact, read_facts
+from agents.tools.schemas import BUILTIN
+
+from .findings import Finding
+
+if TYPE_CHECKING:
+    from agents.library.corpus import Document
+
+    from ..config import CorpusConfig, RunConfig
+
+
+def corpus_findings(corpus: CorpusConfig) -> list[Finding]:
+    """The findings on the manual's pages and the facts; facts are looked up by page, their quotes are not."""
+    if corpus.manuals is None or corpus.facts is None:
+        return [Finding("corpus", "fine", "the standard library of the running Python, pages and facts")]
+    found = []
+    pages: list[Document] = []
+    try:
+        pages, skipped = scan(corpus.manuals)
+        size = sum(len(page.text) for page in pages)
+        found.append(Finding("corpus", "fine", f"{len(pages)} pages of {size:,} characters in {corpus.manuals}"))
+        if skipped:
+            seen = f"{len(skipped)} files of {corpus.manuals} are left out, the first: {skipped[0]}"
+            found.append(Finding("corpus", "warning", seen, "save them as UTF-8, or take them out"))
+    except (CorpusError, OSError) as error:
+        found.append(Finding("corpus", "broken", str(error), "correct corpus.manuals"))
+    try:
+        facts, remarks = read_facts(corpus.facts)
+    except ExamError as error:
+        return [*found, Finding("facts", "broken", str(error), "docs/your-own-manual.md says what a fact looks like")]
+    names = len({fact.entity for fact in facts})
+    found.append(Finding("facts", "fine", f"{len(facts)} facts of {names} entities in {corpus.facts}"))
+    if remarks:
+        seen = f"{len(remarks)} lines of {corpus.facts} are no facts, the first: {remarks[0]}"
+        found.append(Finding("facts", "warning", seen, "mend them, or they are left out"))
+    return [*found, *(without_page(facts, pages) if pages else ())]
+
+
+def without_page(facts: list[Fact], pages: list[Document]) -> list[Finding]:
+    """The finding on facts whose source names no page."""
+    from distill.evidence import page_names
+
+    ids = {page.id for page in pages}
+    lost = Counter(fact.source for fact in facts if not ids & set(page_names(fact.source)))
+    if not lost:
+        return []
+    count, name = sum(lost.values()), next(iter(lost))
+    seen = f"{count} of {len(facts)} facts name a page that is not there, as {name!r}; there is {sorted(ids)[0]!r}"
+    return [
+        Finding(
+            "facts_without_page",
+            "broken" if count == len(facts) else "warning",
+            seen,
+            "write the page's path under corpus.manuals into their `source`",
+        )
+    ]
+
+
+def tool_findings(config: RunConfig, *, start: bool) -> list[Finding]:
+    """The findings on the tools of a board.
+
+    Args:
+        start: load the user's tools and start the MCP servers, as playing does; False = no code of theirs runs.
+    """
+    board = config.board
+    own = [spec for spec in board.tools if spec not in BUILTIN]
+    if not own and not board.mcp:
+        return []
+    found = [Finding("tool", "broken", said, "correct board.tools") for said in filter(None, map(tool_problem, own))]
+    for name, server in board.mcp.items():
+        said = server_problem(server)
+        found += [Finding("mcp", "broken", f"board.mcp.{name}: {said[0]}", said[1])] if said else []
+    if found:
+        return found
+    if start:
+        from agents.tools import offered
+
+        try:
+            names = [schema["function"]["name"] for schema in offered(board)]
+        except MissingExtra as error:
+            return [Finding("extra_missing", "broken", str(error), install_line(error.extra))]
+        except ConfigError as error:
+            return [Finding("tool", "broken", str(error), "correct board.tools and board.mcp")]
+        return [Finding("tools", "fine", f"offered: {', '.join(names)}")]
+    return [Finding("tools", "fine", f"{len(own)} tools of your own and {len(board.mcp)} MCP servers are there")]
+
+
+def tool_problem(spec: str) -> str | None:
+    """What is wrong with a tool, as far as its text tells; None where nothing is."""
+    place, colon, name = spec.rpartition(":")
+    if not colon:
+        return f"there is no tool {spec!r}; there are {', '.join(BUILTIN)}, and your own as module:function"
+    path = Path(place)
+    if path.suffix != ".py":
+        try:
+            there = find_spec(place)
+        except (ImportError, ValueError):
+            there = None
+        if there is None:
+            return f"{spec!r}: there is no module {place!r}, and no file {place!r}.py beside run.toml"
+        if there.origin is None or not there.origin.endswith(".py"):
+            return None
+        path = Path(there.origin)
+    if not path.is_file():
+        return f"{spec!r}: there is no file {place!r}"
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        return f"{spec!r}: {path} cannot be read as Python ({error})"
+    absent = sorted({each for each in imported(tree) if not importable(each, path.parent)})
+    if absent:
+        return f"{spec!r}: {path} imports {absent[0]!r}, which is not installed"
+    names = set(named(tree))
+    if name not in names and "*" not in names:
+        return f"{spec!r}: {path} has no {name!r}; it has {', '.join(sorted(names)[:5]) or 'nothing'}"
+    return None
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Top-level packages that a module's own statements import at once, without those in functions or `try`."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0]
+
+
+def importable(package: str, beside: Path) -> bool:
+    """Whether a top-level package can be found, on the path or beside the file that imports it."""
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return (beside / f"{package}.py").is_file()
+
+
+def named(tree: ast.Module) -> Iterator[str]:
+    """Names that a module's own statements bind, inside `if` and `try` too; `*` where that cannot be told."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+            yield "*"
+
+
+def server_problem(server: McpServer) -> tuple[str, str] | None:
+    """What is wrong with an MCP server before it is started, and the next step; None where nothing is."""
+    absent = [name for name in server.env if name not in os.environ]
+    if absent:
+        return f"it is to be given ${absent[0]}, which is not set", f"export {absent[0]}=..."
+    if server.command is not None and shutil.which(server.command) is None:
+        return f"there is no program {server.command!r} on this machine's PATH", "install it, or write its whole path"
+    return None

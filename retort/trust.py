@@ -1,0 +1,288 @@
+"""What a config and its run folder would have this machine execute, or send a key to, and whether that was agreed to.
+
+A run folder can come from anybody. Its run.toml can name commands (MCP servers), code (own tools), Jinja templates and
+addresses that keys are sent to. What was agreed to is kept by content in a file of this user's own, so that the same
+things are asked about once, and a changed one again. A folder that `retort new` made is this user's own.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agents.context import Board, McpServer, Seat
+from agents.errors import RetortError, SeatError, TrustError
+from agents.files import write_json
+from agents.redaction import redacted
+from agents.seats import split_spec
+from agents.seats.weights import find_weights, tiny_base
+from agents.templates import BUNDLED, template_text
+from graphs.contents import sha256_of
+
+from .config import RunConfig
+from .show import printable
+
+AGREED = "RETORT_TRUST"
+"""Variable that stands for --trust where it is 1, without anything being noted."""
+HERE = ("127.0.0.1", "localhost", "::1")
+OPENAI = "OPENAI_API_KEY"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that would be executed, or given a key."""
+
+    told: str
+    """In words, for the terminal."""
+    content: str
+    """SHA-256 of what it is; another content is another thing."""
+
+
+def item(told: str, *parts: Any) -> Item:
+    """A thing by its content; its words are safe to print."""
+    # All 256 bits: of a shorter hash somebody could make a harmless thing and a harmful one that agree in it.
+    content = hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode(errors="surrogatepass")).hexdigest()
+    return Item(" ".join(printable(redacted(told)).split()), content)
+
+
+def named(config: RunConfig) -> list[Item]:
+    """What a config names."""
+    found = [*tools(config.board), *servers(config.board), *templates(config)]
+    for team, seated in config.teams.items():
+        for role, seat in seated.named(team).seats().items():
+            found += sent(f"teams.{team}.{role}", seat)
+    return list(dict.fromkeys(found))
+
+
+def tools(board: Board) -> Iterator[Item]:
+    """Own tools: the code of their files runs."""
+    for spec in board.tools:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the tool {spec}: the code of its file runs here", "tool", spec, code_of(place))
+
+
+def code_of(place: str) -> list[str | None]:
+    """Hashes of the files of a module, given by path or name; it is found without being imported."""
+    if place.endswith(".py"):
+        return [file_hash(Path(place))]
+    top, _, rest = place.partition(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return []
+    if spec is None or spec.origin is None:
+        return []
+    inner = Path(spec.origin).parent / f"{rest.replace('.', '/')}.py"
+    return [file_hash(Path(spec.origin)), *([file_hash(inner)] if rest else [])]
+
+
+def servers(board: Board) -> Iterator[Item]:
+    """MCP servers: a command is executed, an address elsewhere is told what the players ask."""
+    for name, server in board.mcp.items():
+        if server.command is not None:
+            given = f", given {', '.join(f'${each}' for each in server.env)}" if server.env else ""
+            line = " ".join([server.command, *server.args])
+            yield item(f"the MCP server {name} executes: {line}{given}", "mcp", *command_of(server))
+        elif urlsplit(server.url or "").hostname not in HERE:
+            yield item(f"the MCP server {name} is told what the players ask: {server.url}", "url", server.url)
+
+
+def command_of(server: McpServer) -> Iterator[Any]:
+    """What makes a command what it is: its words, the variables that it is given, and the files among its words."""
+    words = [server.command or "", *server.args]
+    yield from (words, list(server.env))
+    for word in words:
+        yield file_hash(Path(word))
+
+
+def templates(config: RunConfig) -> Iterator[Item]:
+    """Jinja templates in files, and those of model folders: they are rendered for every prompt."""
+    for name in (config.student.chat_template, config.cpt.chat_template, config.sft.chat_template):
+        yield from template(name)
+    models = [config.student.base]
+    for team, seated in config.teams.items():
+        for seat in seated.named(team).seats().values():
+            yield from template(seat.chat_template)
+            provider, model, _ = split_spec(seat.model)
+            models += [model] if provider == "hf" else []
+    for model in models:
+        yield from carried(model)
+
+
+def template(name: str | None) -> Iterator[Item]:
+    """A template that a config names, if it is not one that comes with Retort."""
+    if name is not None and name not in BUNDLED:
+        try:
+            text = template_text(name)
+        except SeatError:  # said when it is opened
+            return
+        yield from rendered(name, text)
+
+
+def carried(model: str) -> Iterator[Item]:
+    """The templates that a model folder carries; a hub id has none yet."""
+    try:
+        folder = Path(find_weights(model).words)
+    except SeatError:
+        return
+    for text in texts_in(folder):
+        yield from rendered(str(folder), text)
+
+
+def rendered(place: str, text: str) -> Iterator[Item]:
+    """A template, if it is not one of Retort's own."""
+    if text.strip() not in ours():
+        yield item(f"the chat template of {place} is rendered for every prompt", "template", text)
+
+
+def texts_in(folder: Path) -> Iterator[str]:
+    """The chat templates that a model folder carries."""
+    for path in sorted([*folder.glob("chat_template.jinja"), *folder.glob("additional_chat_templates/*.jinja")]):
+        yield path.read_text(encoding="utf-8", errors="replace")
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+    except (OSError, ValueError, AttributeError):
+        return
+    if said is not None:
+        yield said if isinstance(said, str) else json.dumps(said, sort_keys=True)
+
+
+def ours() -> set[str]:
+    """The templates that come with Retort."""
+    found = {template_text(name).strip() for name in BUNDLED}
+    try:
+        return found | {text.strip() for text in texts_in(tiny_base())}
+    except SeatError:
+        return found
+
+
+def sent(role: str, seat: Seat) -> Iterator[Item]:
+    """The key that a seat sends to an address elsewhere, where its variable is set."""
+    provider, _, url = split_spec(seat.model)
+    if provider not in ("openai", "vllm") or not os.environ.get(seat.key_env):
+        return
+    for each in (url or "").split(","):
+        if each and urlsplit(each.strip()).hostname not in HERE:
+            yield item(f"the seat {role} sends ${seat.key_env} to {each}", "key", each, seat.key_env)
+    if not url and seat.key_env != OPENAI:
+        yield item(f"the seat {role} sends ${seat.key_env} to OpenAI", "key", "", seat.key_env)
+
+
+def trained(folder: Path) -> list[Item]:
+    """What a run folder's students carry."""
+    places = sorted(path for path in (folder / "students").glob("*") if path.is_dir())
+    return list(dict.fromkeys(each for path in places for each in carried(str(path))))
+
+
+def file_hash(path: Path) -> str | None:
+    """Hash of a file; None where there is none."""
+    try:
+        return sha256_of(path) if path.is_file() else None
+    except OSError:
+        return None
+
+
+def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = True) -> None:
+    """Return where everything that a config and its run folder name was agreed to, now or before.
+
+    Args:
+        home: the folder of the config.
+        run: the run folder; its students carry templates.
+        trust: agree to all of it without being asked (--trust).
+        ask: whether a person at the terminal may be asked.
+
+    Raises:
+        TrustError: it was not agreed to; the message lists it, with the next step.
+    """
+    kept = Record.read()
+    new = [each for each in trained(run) if not kept.knows(each)]
+    if not kept.made_here(home):
+        new = [*(each for each in named(config) if not kept.knows(each)), *new]
+    if new and not trust and os.environ.get(AGREED) == "1":
+        return
+    if new and not trust:
+        lines = "\n".join(f"    {each.told}" for each in new)
+        about = f"{home} names what would be executed here, or given a key:\n{lines}"
+        if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
+            raise TrustError(f"{about}\nlook at it, and if you agree run the same command with --trust (or {AGREED}=1)")
+        print(f"retort: {about}", file=sys.stderr)
+        print("Agree? It is asked once, until something of it changes [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise TrustError("not agreed: nothing was executed")
+    kept.add([*named(config), *new])
+
+
+def made(config: RunConfig, run: Path) -> None:
+    """Note that a run folder's students were made here, by a run that was agreed to."""
+    Record.read().add([*named(config), *trained(run)])
+
+
+def made_here(folder: Path) -> None:
+    """Note that a folder is this user's own, whatever its config will name."""
+    Record.read().own(folder)
+
+
+def record_file() -> Path:
+    """The file in which it is kept what was agreed to: this user's own, outside of any run."""
+    state = os.environ.get("XDG_STATE_HOME")
+    root = Path(state) if state and Path(state).is_absolute() else Path.home() / ".local" / "state"
+    return root / "retort" / "trusted.json"
+
+
+@dataclass
+class Record:
+    """What was agreed to by content, and this user's own folders."""
+
+    agreed: dict[str, str]
+    """Hash -> words and date."""
+    folders: list[str]
+
+    @classmethod
+    def read(cls) -> Record:
+        """The record; an absent or broken one has agreed to nothing."""
+        try:
+            data = json.loads(record_file().read_text(encoding="utf-8"))
+            return cls(dict(data["agreed"]), [str(each) for each in data["folders"]])
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls({}, [])
+
+    def knows(self, thing: Item) -> bool:
+        """Whether this very thing was agreed to."""
+        return thing.content in self.agreed
+
+    def made_here(self, folder: Path) -> bool:
+        """Whether `retort new` made the folder."""
+        return str(folder.resolve()) in self.folders
+
+    def add(self, things: Iterable[Item]) -> None:
+        """Note what was agreed to."""
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        fresh = {each.content: f"{today} {each.told}" for each in things if not self.knows(each)}
+        if fresh:
+            self.agreed |= fresh
+            self.write()
+
+    def own(self, folder: Path) -> None:
+        """Note a folder of this user's own."""
+        if not self.made_here(folder):
+            self.folders.append(str(folder.resolve()))
+            self.write()
+
+    def write(self) -> None:
+        """Write the record; where that fails it is asked again next time."""
+        path = record_file()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_json(path, {"agreed": self.agreed, "folders": self.folders})
+        except (OSError, RetortError):
+            return
