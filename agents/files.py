@@ -88,21 +88,21 @@ def read_text(path: Path, made_by: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise StageError(f"{path} is not there: run the stage {made_by!r} first") from None
+        raise StageError(f"{path} is not there: {made_first(path, made_by)}") from None
     except UnicodeDecodeError as error:
         raise StageError(f"{path} is not UTF-8 ({error.reason}): {made_anew(path, made_by)}") from None
     except IsADirectoryError:
         raise StageError(
-            f"{path} is a folder where a file is needed: take it away, then {again(path, made_by)}"
+            f"{path} is a folder where a file is needed: take it away, then {made_anew(path, made_by)}"
         ) from None
     except OSError as error:
         raise StageError(f"{path} cannot be read ({error.strerror}): {made_anew(path, made_by)}") from None
 
 
-def again(path: Path, made_by: str) -> str:
-    """`made_anew` as something to do."""
+def made_first(path: Path, made_by: str) -> str:
+    """`made_anew` of a file that was never made."""
     step = made_anew(path, made_by)
-    return f"run {step.removesuffix(' makes it anew')}" if step.startswith("`") else step
+    return step.replace(" makes it anew", " makes it") if step.startswith("`") else f"run the stage {made_by!r} first"
 
 
 def read_json(path: Path, made_by: str) -> Any:
@@ -154,13 +154,13 @@ def read_lines_kept(path: Path, made_by: str | None = None) -> tuple[list[dict[s
     """
     rows: list[dict[str, Any]] = []
     remarks: list[str] = []
-    first = f": run the stage {made_by!r} first" if made_by else ""
+    first = f": {made_first(path, made_by)}" if made_by else ""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise StageError(f"{path} is not there{first}") from None
     except IsADirectoryError:
-        step = f": take it away, then {again(path, made_by)}" if made_by else ""
+        step = f": take it away, then {made_anew(path, made_by)}" if made_by else ""
         raise StageError(f"{path} is a folder where a file is needed{step}") from None
     except OSError as error:
         step = f": {made_anew(path, made_by)}" if made_by else ""

@@ -63,6 +63,7 @@ def storage_error(error: BaseException, path: Path | None = None) -> StorageErro
     cause, step = found
     # Where a file is moved to its place, the second name is the place.
     named = getattr(error, "filename2", None) or getattr(error, "filename", None) or path or "the run folder"
+    named = named if len(str(named)) <= 300 else f"{str(named)[:300]}..."
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StorageError(f"{named}: {cause} ({said}); {step}")
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agents.answers import fold
 from agents.errors import ExamError
@@ -31,7 +31,7 @@ from .fill import Filled, fill, mixture, size_of, unseen_first
 from .guessable import hard
 from .levels import bridges, lookups, pairs
 from .live import calls, examples
-from .needs import by_kind, needed, too_few
+from .needs import by_kind, needed, shares_of, too_few
 from .scenarios import effective, releases
 from .split import Division, HeldOut, divide, module_of, pages_hold_several
 
@@ -98,6 +98,14 @@ class ExamConfig(BaseModel):
     least_test: int = Field(1, ge=1)
     """Fewer test questions than this are an error."""
 
+    @field_validator("wordings")
+    @classmethod
+    def _names_the_entity(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for asks in value.values():
+            if not asks or any("{entity}" not in ask for ask in asks):
+                raise ValueError("each wording needs {entity} where the name is to stand")
+        return value
+
     @model_validator(mode="after")
     def _shares_of_one(self) -> ExamConfig:
         shares = {level: getattr(self, level) for level in LEVELS}
@@ -163,7 +171,7 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     counted = {split: {kind: len(found) for kind, found in kinds.items()} for split, kinds in drafts.items()}
     drafts = _hard(drafts, config, rng)
     sizes: dict[str, int] = {"train": config.train, "dev": config.dev, "test": config.test}
-    shares = {level: getattr(config, level) / _total(config) for level in LEVELS}
+    shares = shares_of({level: getattr(config, level) for level in LEVELS})
     there = {split: {kind: len(found) for kind, found in kinds.items()} for split, kinds in drafts.items()}
     mix = mixture(there, {"train": config.train, "test": config.test}, KINDS, shares, SCARCE)
     filled = _filled(drafts, sizes, mix, division, config, rng)
@@ -210,13 +218,6 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
         tasks=tuple(tasks), held_out=division.held_out, counts=counts, baselines=floor, audit=found,
         rejected=tuple(rejected),
     )  # fmt: skip
-
-
-def _total(config: ExamConfig) -> float:
-    total = config.engineer + config.professional + config.consultant
-    if total <= 0:
-        raise ExamError("[exam] engineer, professional and consultant are all 0: give one of them a share")
-    return total
 
 
 def cell_of(group: str, split: str) -> str:

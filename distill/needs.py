@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from agents.errors import ExamError
 from agents.library.facts import Fact
-from agents.task import LEVELS, Task
+from agents.task import LEVELS, Level, Task
 
 
 def needed(usable: int, tasks: Sequence[Task], wanted: Mapping[str, int]) -> int:
@@ -43,3 +44,11 @@ def by_kind(tasks: Sequence[Task]) -> dict[str, dict[str, dict[str, int]]]:
         split: {level: dict(sorted(levels[level].items())) for level in LEVELS if level in levels}
         for split, levels in found.items()
     }
+
+
+def shares_of(wanted: Mapping[Level, float]) -> dict[Level, float]:
+    """Shares of the levels that sum to 1, in the proportions given; raises ExamError where all are 0."""
+    total = sum(wanted.values())
+    if total <= 0:
+        raise ExamError("[exam] engineer, professional and consultant are all 0: give one of them a share")
+    return {level: share / total for level, share in wanted.items()}

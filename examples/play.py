@@ -1,4 +1,4 @@
-"""Plays one held-out question of a run in THE graph: `python examples/play.py runs/python-stdlib student`."""
+"""Plays one held-out question of a run in THE graph: `python examples/play.py RUN_FOLDER student`."""
 
 import asyncio
 import random

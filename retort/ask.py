@@ -45,6 +45,8 @@ def ask(
         StageError: no such run or team, or what the team needs is still to be made.
         ProviderError: an endpoint failed for good.
     """
+    from graphs.library import open_library
+
     from .config import load_config
     from .outward import settle
     from .pipeline import Run
@@ -62,6 +64,7 @@ def ask(
         raise StageError(f"{run.folder / 'library'} is not there: run the stage 'index' first")
     form = "choice" if options else "free"
     context = run.context(team, mode, "score", held_out=False).model_copy(update={"form": form})
+    open_library(context)  # a broken one is said here, and not by a tool
     write(f"{team} ({context.team.reason.model}), {mode}\n{'-' * WIDTH}")
     with asyncio.Runner() as runner:  # one event loop for all: the connections of a seat stay open
         try:

@@ -7,9 +7,11 @@ distill/exam.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -27,6 +29,9 @@ from finetune.sft import SftConfig
 
 from .paths import absolute
 from .toml_file import read_toml
+
+NAME = re.compile(r"[^\W_][\w ._+()-]{0,59}")
+"""Of a team or an arm: file names are made of it."""
 
 
 class Section(BaseModel):
@@ -79,15 +84,15 @@ class CollectConfig(Section):
 
     team: str = "teacher"
     """A name of [teams]."""
-    modes: tuple[Mode, ...] = ("react",)
+    modes: tuple[Mode, ...] = Field(("react",), min_length=1)
     """Modes in which each task is played."""
-    samples: int = Field(1, ge=1)
+    samples: int = Field(1, ge=1, le=10_000)
     """Episodes a task and mode at the most; more than one wants a temperature above 0."""
     enough: int | None = Field(None, ge=1)
     """Accepted episodes after which a task is left alone; None = all `samples` are played."""
-    concurrency: int = Field(16, ge=1)
+    concurrency: int = Field(16, ge=1, le=100_000)
     """Episodes in flight."""
-    workers: int = Field(1, ge=1)
+    workers: int = Field(1, ge=1, le=1_000)
     """Processes that share the work, where every seat is behind an endpoint; worth it from some 100 calls a second."""
     faults: ToolFaults | None = None
     """Faults put into tool results on purpose, so that recovering can be learnt."""
@@ -161,7 +166,7 @@ class EvaluateConfig(Section):
     forms: tuple[Form, ...] = ("free", "choice")
     """free: in the player's own words; choice: the tasks that have options, with them. The first one is primary: its
     figures fill the columns of the leaderboard and every comparison; the other stands beside it."""
-    concurrency: int = Field(32, ge=1)
+    concurrency: int = Field(32, ge=1, le=100_000)
     """Episodes in flight."""
     arms: tuple[Arm, ...] = ()
     """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
@@ -179,7 +184,7 @@ class EvaluateConfig(Section):
 class RunConfig(Section):
     """run.toml."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig
@@ -201,6 +206,13 @@ class RunConfig(Section):
     def _names_exist(self) -> RunConfig:
         if self.collect.team not in self.teams:
             raise ValueError(f"collect.team {self.collect.team!r} is not in [teams]: {', '.join(self.teams)}")
+        for name in (*self.teams, *(arm.name for arm in self.evaluate.arms)):
+            if not NAME.fullmatch(name):
+                raise ValueError(
+                    f"{shortened(name)!r} cannot name a team or an arm: give at most 60 letters, digits and ._+() -"
+                )
+        if len(set(self.student.stages)) < len(self.student.stages) or self.student.stages == ("sft", "cpt"):
+            raise ValueError('student.stages: give "cpt", "sft" or both in this order, each once')
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
@@ -235,11 +247,22 @@ class RunConfig(Section):
 
 
 def checked_spec(model: str) -> None:
-    """Raise ValueError, as validators must, for a seat line that names no provider."""
+    """Raise ValueError, as validators must, for a seat line that names no provider, no script, or no address."""
     try:
-        split_spec(model)
+        provider, name, url = split_spec(model)
     except SeatError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(redacted(shortened(error, 300))) from None
+    if provider == "scripted" and (name not in ("answer-key", "lines") or (name == "lines" and not url)):
+        raise ValueError(f"seat {shortened(model)!r}: scripted seats are scripted:answer-key and scripted:lines@FILE")
+    if provider in ("openai", "vllm") and url is not None:
+        try:
+            parts = urlsplit(url)
+            wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+        except ValueError:
+            wrong = True
+        if wrong:
+            said = redacted(shortened(model))
+            raise ValueError(f"seat {said!r}: what follows @ is no address, write http(s)://HOST[:PORT]/v1")
 
 
 DEMONSTRATOR = "scripted:answer-key"
@@ -310,7 +333,8 @@ def explain(error: ValidationError) -> str:
         shown = ""  # it may be a key
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
     said = redacted(first["msg"].removeprefix("Value error, "))
-    return f"{'.'.join(place) or 'run.toml'}: {said}{shown}{more}"
+    said = said if len(said) <= 500 else f"{said[:250]} ... {said[-200:]}"  # a huge value is told in it
+    return f"{shortened('.'.join(place)) + ': ' if place else ''}{said}{shown}{more}"
 
 
 def known_keys(place: list[str]) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from agents.files import COMMANDS
 
 if TYPE_CHECKING:
     from agents.library.facts import Fact
@@ -74,6 +77,12 @@ def leak_proof(report: LeakReport) -> dict[str, Any]:
         f"{report.texts} training texts hold {found}; {report.overlap:.1%} of the questions' runs of words, templates"
     )
     return {"name": "leak", "passed": report.passed, "detail": f"{detail} included, stand in them", "numbers": numbers}
+
+
+def run_first(stage: str, before: str, state: str, run: Path) -> str:
+    """What is said where a stage reads what another makes, which is not fresh."""
+    command = shlex.join(["retort", COMMANDS[before], str(run)])
+    return f"{stage} reads what {before!r} makes, which is {state}: run it first, `{command}`"
 
 
 def training_said(done: TrainingResult) -> str:

@@ -17,12 +17,12 @@ from agents.task import Form, Task
 from graphs.contents import recall, remember
 from graphs.trajectory import digest
 
+from . import lines
 from .boards import COLLECTED
 from .config import DEMONSTRATOR, RunConfig, write_resolved
 from .doctor.before import refuse_broken
 from .evaluation import evaluate, leaderboard
 from .folders import check_place, claim
-from .lines import REJECTED, SKIPPED, facts_needed, leak_proof, left_out, passed_over, rejected, training_said
 from .lock import alone
 from .parts import Parts
 from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
@@ -152,10 +152,10 @@ def index(run: Run) -> str:
     library = Library.build(documents)
     library.save(run.folder / "library")
     write_jsonl(run.folder / "facts.jsonl", facts)
-    write_jsonl(run.folder / SKIPPED, rows)
-    for line in passed_over(rows, run.folder / SKIPPED):
+    write_jsonl(run.folder / lines.SKIPPED, rows)
+    for line in lines.passed_over(rows, run.folder / lines.SKIPPED):
         say(f"  {line}")
-    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{left_out(rows)}"
+    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{lines.left_out(rows)}"
 
 
 def exam(run: Run) -> str:
@@ -168,11 +168,13 @@ def exam(run: Run) -> str:
     config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
     made = build_exam(facts, Library.open(run.folder / "library"), config)
     say(made.summary())
-    write_jsonl(run.folder / REJECTED, rejected(read_jsonl(run.folder / SKIPPED, "index"), made.rejected))
+    write_jsonl(
+        run.folder / lines.REJECTED, lines.rejected(read_jsonl(run.folder / lines.SKIPPED, "index"), made.rejected)
+    )
     write_jsonl(run.folder / "exam.jsonl", made.tasks)
     write_json(run.folder / "held_out.json", made.held_out.model_dump(mode="json"))
     write_json(run.folder / "exam.json", {"counts": made.counts, "baselines": made.baselines})
-    for line in facts_needed(made.counts, run.folder / REJECTED):
+    for line in lines.facts_needed(made.counts, run.folder / lines.REJECTED):
         say(f"  {line}")
     splits = {name: sum(task.split == name for task in made.tasks) for name in ("train", "dev", "test")}
     return f"{splits['train']} training tasks, {splits['dev']} dev, {splits['test']} held out"
@@ -259,7 +261,7 @@ def dataset(run: Run) -> str:
         tests = [task for task in every.values() if task.split == "test"]
         texts = training_texts(result.kept, chunks, run.config.dataset)
         report = leaks(texts, barred, tests, Library.open(run.folder / "library"))
-        write_json(run.folder / "leaks.json", [leak_proof(report)])
+        write_json(run.folder / "leaks.json", [lines.leak_proof(report)])
         report.check()
         counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
         write_sorted(result, run.folder)
@@ -274,7 +276,7 @@ def cpt(run: Run) -> str:
     out, student, data = run.folder / "students" / "cpt", run.config.student, run.folder / "data" / "cpt.jsonl"
     config = run.config.cpt.templated(student.chat_template)
     done = pretrain(student.base, data, out, config, seed=run.config.seed)
-    return training_said(done)
+    return lines.training_said(done)
 
 
 def sft(run: Run) -> str:
@@ -286,7 +288,7 @@ def sft(run: Run) -> str:
     config = run.config.sft.templated(student.chat_template)
     out = run.folder / "students" / "sft"
     done = train(base, data, out, config, seed=run.config.seed, transport=student.transport)
-    return training_said(done)
+    return lines.training_said(done)
 
 
 def check_budget(run: Run, only: Sequence[str] | None) -> None:
@@ -325,7 +327,7 @@ def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> d
     found = looked_at(run, code)
     late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
     if late:
-        raise StageError(f"{stage.name} reads what {late[0]!r} makes, which is {found[late[0]].said()}: run it first")
+        raise StageError(lines.run_first(stage.name, late[0], found[late[0]].said(), run.folder))
     return found
 
 

@@ -14,7 +14,6 @@ import hmac
 import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agents.errors import ConfigError
 
 from .studio_choices import read
-from .studio_settings import MOST_BYTES, ORIGINS, SERVER_KEYS, STUDIO, TOKEN
+from .studio_settings import MOST_BYTES, ORIGINS, SERVER_KEYS, STUDIO, TOKEN, token
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 ROUTES = ("", "ok", "info", "openapi.json", "assistants", "threads", "runs")
@@ -42,26 +41,17 @@ PRESENTED = "retort.token"
 """Key of the scope under which the token stands that a request held in its path."""
 
 
-def own_token() -> str:
-    """The token that the environment gives, else a new one, which is printed with Studio's address.
-
-    Raises:
-        ConfigError: the given one is short, or cannot stand in a path.
-    """
-    given = os.environ.get(TOKEN, "")
-    if given:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{16,}", given):
-            raise ConfigError(f"${TOKEN} must be 16 or more of A-Z, a-z, 0-9, - and _; unset it to have one made")
-        return given
-    made = secrets.token_urlsafe(24)
-    server = os.environ.get("LANGGRAPH_API_URL") or "http://127.0.0.1:2024"
-    url = f"{server}/{made}"
-    print(f"retort: only this address is answered: {url}", file=sys.stderr)
-    print(f"retort: Studio's page: {STUDIO}/?baseUrl={quote(url, safe='')}", file=sys.stderr, flush=True)
-    return made
+def announced() -> str:
+    """The token; where this process has made it, it is printed with Studio's address."""
+    held = token()
+    if not os.environ.get(TOKEN):
+        url = f"{os.environ.get('LANGGRAPH_API_URL') or 'http://127.0.0.1:2024'}/{held}"
+        print(f"retort: only this address is answered: {url}", file=sys.stderr)
+        print(f"retort: Studio's page: {STUDIO}/?baseUrl={quote(url, safe='')}", file=sys.stderr, flush=True)
+    return held
 
 
-_token = own_token()
+_token = announced()
 
 
 def holds_token(scope: Scope) -> bool:

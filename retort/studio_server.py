@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -28,7 +27,7 @@ from urllib.parse import quote
 from agents.errors import RetortError, StageError, need
 from agents.files import write_json
 
-from .studio_settings import GRAPHS, STUDIO, TOKEN, settings
+from .studio_settings import GRAPHS, STUDIO, TOKEN, settings, token
 from .studio_thread import Episode, Opened, open_thread, stored
 from .trust import AGREED
 
@@ -114,8 +113,8 @@ def served(run_folder: Path, port: int | None) -> Iterator[tuple[str, subprocess
         RetortError: the port is taken, or the server does not start.
     """
     port = checked_port(port)
-    token = secrets.token_urlsafe(24)
-    url = f"http://127.0.0.1:{port}/{token}"
+    held = token()
+    url = f"http://127.0.0.1:{port}/{held}"
     with tempfile.TemporaryDirectory(prefix="retort-studio-") as name:
         folder = Path(name)
         root = Path(__file__).resolve().parents[1]
@@ -129,7 +128,7 @@ def served(run_folder: Path, port: int | None) -> Iterator[tuple[str, subprocess
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=environment(run_folder) | {TOKEN: token},
+                env=environment(run_folder) | {TOKEN: held},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,

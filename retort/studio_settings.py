@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
 from pathlib import Path
 from typing import Any
+
+from agents.errors import ConfigError
 
 GRAPHS = {name: f"retort.studio:{name}" for name in ("teacher", "student", "search")}
 """What the server serves."""
@@ -11,7 +16,7 @@ STUDIO = "https://smith.langchain.com/studio"
 ORIGINS = ("https://smith.langchain.com", "https://eu.smith.langchain.com")
 """Pages that may speak with the server; all others are refused."""
 TOKEN = "RETORT_STUDIO_TOKEN"  # noqa: S105
-"""Variable with the token that requests must hold; without it one is made at each start."""
+"""Variable with the token that requests must hold, so that one is kept over several starts."""
 MOST_BYTES = 16 * 2**20
 """Of a request's body; a thread with a long history is some 100 kB."""
 SERVER_KEYS = frozenset(
@@ -21,6 +26,18 @@ SERVER_KEYS = frozenset(
     }
 )
 """Keys of `configurable` that are LangGraph's own."""
+
+
+def token() -> str:
+    """The token that the environment gives, else a new one.
+
+    Raises:
+        ConfigError: the given one is short, or cannot stand in a path.
+    """
+    given = os.environ.get(TOKEN, "")
+    if given and not re.fullmatch(r"[A-Za-z0-9_-]{16,}", given):
+        raise ConfigError(f"${TOKEN} must be 16 or more of A-Z, a-z, 0-9, - and _; unset it to have one made")
+    return given or secrets.token_urlsafe(24)
 
 
 def settings(root: Path | str) -> dict[str, Any]:

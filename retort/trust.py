@@ -232,7 +232,9 @@ def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = 
     if new and not trust:
         lines = "\n".join(f"    {each.told}" for each in new)
         about = f"{home} names what would be executed here, or given a key:\n{lines}"
-        if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
+        if not ask:
+            raise TrustError(f"{about}\nlook at it, and if you agree start `retort studio {run}`, or set {AGREED}=1")
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise TrustError(f"{about}\nlook at it, and if you agree run the same command with --trust (or {AGREED}=1)")
         print(f"retort: {about}", file=sys.stderr)
         print("Agree? It is asked once, until something of it changes [y/N] ", end="", file=sys.stderr, flush=True)

@@ -24,7 +24,9 @@ from distill.ledger import Ledger
 from graphs.episode import Table, play
 from graphs.trajectory import Trajectory
 from retort.config import load_config, write_resolved
+from retort.folders import claim
 from retort.pipeline import Run
+from retort.studio_server import checked_port
 
 ROOT = Path(__file__).resolve().parents[1]
 ASTRAY = [
@@ -71,6 +73,7 @@ def write_run(folder: Path, more: str = "") -> Path:
         f'[teams.teacher]\nreason = "scripted:answer-key"\n[teams.student]\nreason = "{script.model}"\n{more}',
     )
     write_resolved(load_config(folder / "run.toml"), made)
+    claim(made, folder / "run.toml")
     return made
 
 
@@ -99,11 +102,18 @@ def trajectories(run: Path, ledger: str = "ledger.sqlite") -> list[Trajectory]:
 
 
 @contextmanager
-def running(run: Path, trajectory: str | None, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """The command itself, started from another folder; in the end a signal stops it and it leaves nothing behind."""
+def running(
+    run: Path, trajectory: str | None, cwd: Path, env: Mapping[str, str] | None = None, *, own_port: bool = True
+) -> Iterator[Served]:
+    """The command itself, started from another folder; in the end a signal stops it and it leaves nothing behind.
+
+    Args:
+        own_port: on a free port; else the command chooses, which two at once would do alike.
+    """
+    port = checked_port(0) if own_port else None
     program = (
         "import sys; from pathlib import Path; from retort.studio_server import studio; "
-        f"sys.exit(studio(Path({str(run)!r}), {trajectory!r}, None, False))"
+        f"sys.exit(studio(Path({str(run)!r}), {trajectory!r}, {port!r}, False))"
     )
     secret = re.compile("KEY|TOKEN|LANGSMITH")
     kept = {name: value for name, value in os.environ.items() if not secret.search(name)}

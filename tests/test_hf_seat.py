@@ -161,7 +161,7 @@ def test_an_adapter_without_its_base_or_of_another_shape_is_named(base: Path, ad
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(SeatError, match="no model folder"):
         open_hf(str(tmp_path / "absent"))
-    with pytest.raises(SeatError, match="is no model folder"):
+    with pytest.raises(SeatError, match="it is no model folder"):
         open_hf(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(SeatError):

@@ -352,3 +352,25 @@ def test_sixteen_bits_need_to_agree_only_where_the_choice_is_clear() -> None:
     assert agree([torch.cat([clear, close])], [torch.cat([clear, close.roll(1, -1)])], 0.25)
     with pytest.raises(ValueError, match="shorter"):
         agree([clear, close], [clear], 0.25)
+
+
+def test_sixteen_bits_are_saved_where_every_clear_choice_is_the_same(adapter: Path) -> None:
+    """A shift of all logits changes no choice; turning them round does."""
+    trained = read(opened(adapter), PROMPTS)
+    with closing(evidence(adapter, trained=[each + 0.5 for each in trained])) as found:
+        assert not prove_saved(found).passed, "in 32 bits"
+        found.exact = False
+        assert prove_saved(found).passed
+        found.trained = [-each for each in trained]
+        assert not prove_saved(found).passed
+        del found.texts  # to be written again, one by one
+        assert len(found.texts) == len(PROMPTS) and written_by(found.student, found.logits, found) == 3
+
+
+def test_no_folder_of_staging_is_named_and_full_training_has_two_passes(base: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(base, tmp_path / ".sft.new")
+    with redirect_stderr(Terminal()) as shown, closing(evidence(folder, base=[torch.zeros(1, 3)])) as found:
+        assert found.logits
+    lines = shown.getvalue().replace("\r", "\n").splitlines()
+    assert any("proofs sft" in line and "2/2" in line for line in lines)
+    assert not any(".new" in line for line in lines)

@@ -48,7 +48,7 @@ def opened(run: Path) -> Trajectory:
 @pytest.fixture(scope="module")
 def served(run: Path, opened: Trajectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The command itself, over the run."""
-    with running(run, opened.key[:10], tmp_path_factory.mktemp("elsewhere")) as started:
+    with running(run, opened.key[:10], tmp_path_factory.mktemp("elsewhere"), own_port=False) as started:
         yield started
 
 

@@ -20,7 +20,9 @@ import pytest
 import silence
 from studio_run import ROOT, Served, play_episodes, running, trajectories, write_run
 
+from agents.errors import ConfigError
 from retort.studio_server import answers, checked_port
+from retort.studio_settings import token
 
 langgraph_sdk = pytest.importorskip("langgraph_sdk", reason="extra 'studio' is not installed")
 pytest.importorskip("langgraph_api", reason="extra 'studio' is not installed")
@@ -114,3 +116,14 @@ def test_the_checkouts_own_langgraph_json_is_as_safe(tmp_path: Path) -> None:
             watchdog.cancel()
             process.terminate()
             process.stdout.read()
+
+
+@pytest.mark.parametrize("given", ["short", "sixteen/with/slashes", "x" * 20 + "\u00e4"])
+def test_a_token_of_ones_own_is_checked(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETORT_STUDIO_TOKEN", given)
+    with pytest.raises(ConfigError, match="RETORT_STUDIO_TOKEN must be 16 or more"):
+        token()
+    monkeypatch.setenv("RETORT_STUDIO_TOKEN", "x" * 16)
+    assert token() == "x" * 16
+    monkeypatch.delenv("RETORT_STUDIO_TOKEN")
+    assert len({token(), token(), token()}) == 3

@@ -17,7 +17,7 @@ from agents.errors import TrustError
 from agents.files import write_text
 from retort.cli import SINGLE, main
 from retort.config import load_config
-from retort.trust import Record, agree, named, record_file, trained
+from retort.trust import agree, made, named, record_file, trained
 
 QUESTION = "What is the default of `heater_limit`?"
 
@@ -123,7 +123,7 @@ def test_an_own_folder_is_not_asked_about(tmp_path: Path, mark: Path, foreign: P
     tools = (tmp_path / "run.toml").read_text().replace('"manual"', '"../manual"').replace('"facts', '"../facts')
     write_text(mine / "run.toml", tools)
     assert asked(foreign) == 2
-    assert main(["plan", str(mine / "run.toml"), "--run", str(foreign)]) == 0
+    assert main(["plan", str(mine / "run.toml")]) == 0
     assert asked(foreign) == 0
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -194,11 +194,16 @@ def test_templates_of_students(tmp_path: Path) -> None:
     assert trained(run) == []
 
 
-def test_a_run_of_ones_own_is_not_asked_about(tmp_path: Path, whole: Path, state: Path) -> None:
-    """What `retort run` trained under this user's eyes is known by content: even when the folder moves."""
-    found = trained(whole / "run")
-    assert main(["run", str(whole / "run.toml"), "--run", str(whole / "run"), "--trust"]) == 0
-    assert all(Record.read().knows(each) for each in found)
+def test_students_of_ones_own_are_not_asked_about(tmp_path: Path) -> None:
+    """What `retort run` trained under this user's eyes is noted by content, so that its folder may move."""
+    run = write_run(tmp_path)
+    write_text(run / "students" / "sft" / "config.json", "{}")
+    write_text(run / "students" / "sft" / "chat_template.jinja", "{{ own }}")
+    made(load_config(run), run)
+    run.rename(tmp_path / "moved")
+    assert asked(tmp_path / "moved") == 0
+    write_text(tmp_path / "moved" / "students" / "sft" / "chat_template.jinja", "{{ theirs }}")
+    assert asked(tmp_path / "moved") == 2
 
 
 def test_a_script_of_a_command_is_a_part_of_it(tmp_path: Path) -> None:

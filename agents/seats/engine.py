@@ -369,9 +369,7 @@ def put_on(model: Any, adapter: Path, name: str = "default") -> Any:
         try:
             return PeftModel.from_pretrained(model, str(adapter), adapter_name=name).eval()
         except Exception as error:  # the adapter's file, or one of another base
-            raise SeatError(
-                f"the adapter in {str(adapter)!r} cannot be opened ({brief(error)}): {weights_anew(str(adapter))}"
-            ) from error
+            raise SeatError(f"no adapter in {str(adapter)!r} ({brief(error)}): {weights_anew(str(adapter))}") from error
 
 
 _ENGINES: dict[tuple[str, str | None, str | None], Engine] = {}

@@ -86,7 +86,9 @@ def find_weights(name: str) -> Weights:
         return Weights(_base_of(folder), folder)
     if (folder / "config.json").exists():
         return Weights(str(folder))
-    raise SeatError(f"{name!r} holds neither config.json nor adapter_config.json: it is no model folder")
+    raise SeatError(
+        f"{name!r} holds neither config.json nor adapter_config.json, so it is no model folder: {weights_anew(name)}"
+    )
 
 
 def _base_of(adapter: Path) -> str:
