@@ -216,7 +216,7 @@ def test_bad_corpora_and_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["index", *command[1:]]) == 0
     assert main(["exam", *command[1:]]) == 2
     assert "toaster_0" in capsys.readouterr().err
-    assert made(root) == ["facts.jsonl", "library"]
+    assert made(root) == ["facts.jsonl", "library", "run.json", "skipped.jsonl"]
     (root / "facts.jsonl").unlink()
     assert main(command) == 2
     assert "facts.jsonl" in capsys.readouterr().err
@@ -230,7 +230,7 @@ def test_a_broken_facts_line_is_named_and_the_rest_kept(tmp_path: Path, capsys: 
     assert main(["index", str(root / "run.toml"), "--run", str(root / "run")]) == 0
     said = capsys.readouterr().err
     assert "line 7" in said
-    assert "1 broken lines left out" in said
+    assert "1 broken line left out" in said
     assert len(read_jsonl(root / "run" / "facts.jsonl")) == len(lines) - 1
 
 
@@ -246,9 +246,12 @@ def test_a_refused_endpoint_leaves_nothing_half_written(tmp_path: Path, capsys: 
         "exam.json",
         "exam.jsonl",
         "facts.jsonl",
+        "facts_rejected.jsonl",
         "held_out.json",
         "ledger.sqlite",
         "library",
+        "run.json",
+        "skipped.jsonl",
     ]
     with Ledger(root / "run" / "ledger.sqlite") as ledger:
         assert len(ledger) == 0
