@@ -96,7 +96,7 @@ def looks(commands: argparse._SubParsersAction[Parser]) -> None:
     """The commands that read run folders and play nothing."""
     listing = commands.add_parser("list", help="a run's episodes by arm, label, level and text, with their keys")
     listing.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
-    listing.add_argument("--arm", help="a row of the leaderboard, or a team")
+    listing.add_argument("--arm", help="a row of the leaderboard; of what was collected, the team")
     listing.add_argument("--label", help="accepted, wrong, ungrounded, limit, ...")
     listing.add_argument("--level", help="engineer, professional or consultant")
     listing.add_argument("--stop", help="answered, gave_up, malformed, loop, limit, limit:NAME, ...")

@@ -30,7 +30,7 @@ class Wanted:
     """Which episodes are listed; what is None or empty filters nothing."""
 
     arm: str | None = None
-    """The name of an arm, or of a team."""
+    """The name of an arm; of episodes that count for none, the team's."""
     label: str | None = None
     """Of `graphs.labels.LABELS`; `limit` stands for every `limit:NAME`."""
     level: str | None = None
@@ -108,7 +108,7 @@ def fits(episode: Episode, wanted: Wanted) -> bool:
     t = episode.trajectory
     if wanted.split not in (None, episode.split) or wanted.right not in (None, episode.right):
         return False
-    if wanted.arm is not None and wanted.arm not in (*episode.arms, t.team):
+    if wanted.arm is not None and wanted.arm not in episode.arms:
         return False
     if wanted.level is not None and (episode.task is None or episode.task.level != wanted.level):
         return False
@@ -189,7 +189,7 @@ class Listing:
         check(self.wanted)
         for episode in episodes(self.run, self.wanted.split):
             self.looked_at += 1
-            self.arms.update({*episode.arms, episode.trajectory.team})
+            self.arms.update(episode.arms)
             if not fits(episode, self.wanted):
                 continue
             if not self.listed and not as_json:

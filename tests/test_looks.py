@@ -65,6 +65,21 @@ def test_episodes_are_found_by_what_is_known_of_them(tmp_path: Path) -> None:
     assert keys(run, text="no such words") == []
 
 
+def test_an_arm_is_a_row_of_the_leaderboard_and_not_all_that_its_team_played(tmp_path: Path) -> None:
+    """The closed-book arm is the student's team too."""
+    run = written(tmp_path / "run", right=9)
+    tasks = [make_task(i) for i in range(4)]
+    closed = play(tasks, "student", lambda i: False, mode="cot")
+    closed = [each.model_copy(update={"key": f"closed-{each.task_id}"}) for each in closed]
+    rows = [score(task, t, arm="student closed book") for task, t in zip(tasks, closed, strict=True)]
+    write_jsonl(run / "scores" / "student-closed-book.jsonl", rows)
+    with Ledger(run / "scores" / "ledger.sqlite") as ledger:
+        for each in closed:
+            ledger.add(each)
+    assert len(keys(run, arm="student")) == 24
+    assert keys(run, arm="student closed book") == [each.key for each in closed]
+
+
 def test_each_line_holds_the_key_that_show_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = written(tmp_path / "run", right=9)
     assert main(["list", str(run), "--split", "train", "--wrong", "--label", "wrong"]) == 0
