@@ -52,6 +52,11 @@ class Parrot(BaseChatModel):
     ) -> ChatResult:
         if self.model_name == "busy":
             raise Overloaded(f"too many, {self.parrot_api_key.get_secret_value()}")
+        if self.model_name == "wrapped":  # as Google's package tells what its client raised
+            try:
+                raise Overloaded("slow down")
+            except Overloaded as error:
+                raise RuntimeError("Error calling model") from error
         if self.model_name == "short":
             raise TooLong("prompt is too long: 9000 tokens > 100 maximum")
         if self.model_name == "odd":

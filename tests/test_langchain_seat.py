@@ -72,6 +72,9 @@ async def test_failures_come_out_by_class_and_without_the_key(monkeypatch: pytes
         await call(seat, "reason", asked())
     assert (caught.value.kind, caught.value.status) == ("rate", 429)
     assert KEY not in str(caught.value)
+    with pytest.raises(ProviderError, match="RuntimeError Error calling model") as caught:
+        await call(Seat(model="langchain:parrot_class.Parrot:wrapped"), "reason", asked())
+    assert (caught.value.kind, caught.value.status) == ("rate", 429)
     reply, _ = await call(Seat(model="langchain:parrot_class.Parrot:short"), "reason", asked())
     assert reply.response_metadata["finish_reason"] == "context"
     with pytest.raises(ProviderError) as caught:

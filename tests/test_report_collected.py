@@ -132,7 +132,8 @@ const load = (width, hash) => new Promise((done) => {
     const boxes = [...page.querySelectorAll(".scroll")], root = page.documentElement;
     const sizes = [...page.querySelectorAll("svg.plot")].flatMap((svg) => [...svg.querySelectorAll("text")]
       .map((text) => parseFloat(view.getComputedStyle(text).fontSize) * svg.getScreenCTM().a));
-    out.push({width, over: root.scrollWidth - root.clientWidth, cut: Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth)),
+    const cut = Math.max(...boxes.map((box) => box.scrollWidth - box.clientWidth));
+    out.push({width, cut, over: root.scrollWidth - root.clientWidth,
       least: Math.min(...sizes), texts: sizes.length, left: page.getElementById("pane-left").innerText,
       right: page.getElementById("pane-right").hidden ? null : page.getElementById("pane-right").innerText,
       split: page.getElementById("split").value, question: page.getElementById("question").innerText});

@@ -275,19 +275,17 @@ STEPS = {
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error of a provider's client tells; None where it tells none."""
-    response: Any = getattr(error, "response", None)
-    found: list[Any] = [
-        getattr(error, "status_code", None),
-        getattr(error, "code", None),
-        getattr(response, "status_code", None),
-    ]
-    if isinstance(response, Mapping):  # botocore
-        found.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-    for value in found:
-        with suppress(TypeError, ValueError):
-            if 400 <= int(value) < 600:
-                return int(value)
+    """The HTTP status that an error of a provider's client, or what caused it, tells; None where none does."""
+    for each in causes(error):
+        response: Any = getattr(each, "response", None)
+        found: list[Any] = [getattr(each, name, None) for name in ("status_code", "code")]
+        found.append(getattr(response, "status_code", None))
+        if isinstance(response, Mapping):  # botocore
+            found.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
+        for value in found:
+            with suppress(TypeError, ValueError):
+                if 400 <= int(value) < 600:
+                    return int(value)
     return None
 
 
@@ -317,7 +315,9 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def retry_after(error: BaseException) -> float | None:
     """Seconds that the endpoint asks to be left alone, where the error carries the header."""
-    headers = getattr(getattr(error, "response", None), "headers", None)
-    with suppress(TypeError, ValueError, AttributeError):
-        return max(0.0, float(headers.get("retry-after"))) if headers is not None else None
+    for each in causes(error):
+        headers = getattr(getattr(each, "response", None), "headers", None)
+        with suppress(TypeError, ValueError, AttributeError):
+            if headers is not None and headers.get("retry-after") is not None:
+                return max(0.0, float(headers.get("retry-after")))
     return None
