@@ -11,11 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from agents.errors import StageError
-from agents.files import read_json
+from agents.files import read_json, read_models
 from agents.task import Task
 from evals.compare import groups_of, right
 from evals.places import score_stem, scores_folder
-from evals.played import read_records
 from evals.scores import Score
 from evals.stats import Interval, clustered, mcnemar, newcombe, pairs, wilson
 
@@ -79,7 +78,7 @@ def played(run: Path, arm: str, form: str | None) -> Played:
     """
     if not (run / "run.toml").is_file():
         raise StageError(f"{str(run)!r} is no run folder, it holds no run.toml")
-    tasks = {task.id: task for task in read_records(run / "exam.jsonl", Task, "run the stage 'exam'")}
+    tasks = {task.id: task for task in read_models(run / "exam.jsonl", Task, "exam")}
     names = arms_of(run)
     if not names:
         raise StageError(f"no arm of {run} has played the test: run the stage 'evaluate' first")
@@ -88,7 +87,7 @@ def played(run: Path, arm: str, form: str | None) -> Played:
     folder = scores_folder(run)
     for path in (folder / f"{score_stem(arm)}.jsonl", folder / f"{score_stem(arm)}.{form}.jsonl"):
         if path.exists():
-            rows = [row for row in read_records(path, Score, "run the stage 'evaluate' again") if row.arm == arm]
+            rows = [row for row in read_models(path, Score, "evaluate") if row.arm == arm]
             if rows and form in (None, rows[0].form):
                 return Played(run, tasks, {row.task_id: row for row in rows})
     raise StageError(f"arm {arm!r} of {run} did not sit the {form} form")
@@ -99,7 +98,7 @@ def arms_of(run: Path) -> list[str]:
     found: dict[str, None] = {}
     for path in sorted(scores_folder(run).glob("*.jsonl")):
         if not path.name.endswith((".trajectories.jsonl", ".likelihood.jsonl")) and path.name != "baselines.jsonl":
-            for row in read_records(path, Score, "run the stage 'evaluate' again")[:1]:
+            for row in read_models(path, Score, "evaluate")[:1]:
                 found[row.arm] = None
     return list(found)
 

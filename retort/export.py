@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import StageError, need
-from agents.files import read_json, write_jsonl, write_text
+from agents.files import as_record, read_json, read_models, write_jsonl, write_text
 from agents.folders import made_folder
 from agents.task import Task
 from distill.dataset import sft_row
 from distill.keep import legend
+from evals.report.collected import rows_of
 from graphs.trajectory import Trajectory
 
 Format = Literal["messages", "sharegpt", "parquet", "hf"]
@@ -45,12 +46,12 @@ def export(run: Path, out: Path, form: Format = "messages", *, dropped: bool = F
     if not (run / "run.toml").is_file():
         raise StageError(f"{str(run)!r} is no run folder, it holds no run.toml")
     counts = read_json(run / "dataset.json", "dataset")
-    tasks = {task.id: task for task in map(Task.model_validate, lines_of(run / "exam.jsonl", "exam"))}
+    tasks = {task.id: task for task in read_models(run / "exam.jsonl", Task, "exam")}
     parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"sft": lambda: kept(run, tasks)}
     if dropped:
         parts["dropped"] = lambda: left_out(run, tasks)
     if pages:
-        parts["cpt"] = lambda: lines_of(run / "data" / "cpt.jsonl", "dataset")
+        parts["cpt"] = lambda: rows_of(run / "data" / "cpt.jsonl", "dataset")
     numbers = {}
     with made_folder(out, "export") as fresh:
         for name, rows in parts.items():
@@ -65,14 +66,6 @@ def export(run: Path, out: Path, form: Format = "messages", *, dropped: bool = F
     return f"{out}: " + ", ".join(f"{number} rows of {name}" for name, number in numbers.items()) + f", {form}"
 
 
-def lines_of(path: Path, stage: str) -> Iterator[dict[str, Any]]:
-    """Rows of a file of JSON lines, one at a time; StageError where the stage that makes it has not run."""
-    if not path.exists():
-        raise StageError(f"{path} is not there: run the stage {stage!r} first")
-    with path.open(encoding="utf-8") as stream:
-        yield from map(json.loads, stream)
-
-
 def about(task: Task | None) -> dict[str, Any]:
     """Columns that tell of an episode's task."""
     return {"level": task.level if task else None, "kind": task.kind if task else None}
@@ -80,15 +73,15 @@ def about(task: Task | None) -> dict[str, Any]:
 
 def kept(run: Path, tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
     """The rows that students are trained on, each with what its task is."""
-    for row in lines_of(run / "data" / "sft.jsonl", "dataset"):
+    for row in rows_of(run / "data" / "sft.jsonl", "dataset"):
         yield {**row, **about(tasks.get(row["task_id"]))}
 
 
 def left_out(run: Path, tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
     """The episodes that no student is trained on, each with the reason."""
-    for row in lines_of(run / "dropped.jsonl", "dataset"):
-        reason = row.pop("reason")
-        trajectory = Trajectory.model_validate(row)
+    for row in rows_of(run / "dropped.jsonl", "dataset"):
+        reason = row.pop("reason", "")
+        trajectory = as_record(row, Trajectory, run / "dropped.jsonl", "dataset")
         yield {**sft_row(trajectory), **about(tasks.get(trajectory.task_id)), "reason": reason}
 
 

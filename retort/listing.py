@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import StageError
-from agents.files import read_jsonl
+from agents.files import read_jsonl, read_models
 from agents.task import LEVELS, Task, is_right
 from evals.report.collected import sorting
 from graphs.labels import LABELS
@@ -145,7 +145,7 @@ def episodes(run: Path, split: str | None = None) -> Iterator[Episode]:
     if not run.is_dir():
         raise StageError(f"{str(run)!r} is no run folder")
     exam = run / "exam.jsonl"
-    tasks = {task.id: task for task in map(Task.model_validate, read_jsonl(exam))} if exam.exists() else {}
+    tasks = {task.id: task for task in read_models(exam, Task, "exam")} if exam.exists() else {}
     for part, folder in PARTS.items():
         path = run / folder / "ledger.sqlite"
         if split not in (None, part) or not path.exists():

@@ -177,7 +177,10 @@ def test_a_disk_that_is_too_small_is_broken(tmp_path: Path) -> None:
     assert disk(tmp_path, 1.0).severity != "broken"
 
 
-def test_a_run_plays_nothing_while_something_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_plays_nothing_while_something_is_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETORT_TRUST", "1")  # the tool is ours
     config = CONFIG.replace("[evaluate]", '[board]\ntools = ["search", "mine.py:bake"]\n[evaluate]')
     path = folder_of(tmp_path, config) / "run.toml"
     (tmp_path / "mine.py").write_text(GOOD, encoding="utf-8")

@@ -189,8 +189,10 @@ async def test_a_stalling_endpoint_costs_one_call(tmp_path: Path) -> None:
     "url", ["127.0.0.1:8000/v1", "ftp://127.0.0.1/v1", "http://[::1/v1", "http://127.0.0.1:99999/v1"]
 )
 async def test_a_url_that_is_none_is_told(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a URL can come from the environment alone: run.toml is refused with it."""
     monkeypatch.setenv("A_KEY", "sk-some-key")
-    sections = await probed(tmp_path, {"teacher": seat(url, key_env="A_KEY")})
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    sections = await probed(tmp_path, {"teacher": {"reason": {"model": "openai:base", "key_env": "A_KEY"}}})
     assert names(sections, "broken") == {"endpoint_refused"}
 
 

@@ -103,3 +103,14 @@ def test_a_run_without_a_dataset_says_which_stage_makes_it(tmp_path: Path) -> No
     with pytest.raises(StageError, match="`retort dataset .*` makes it"):
         export(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_file_of_the_run_is_named_with_what_makes_it(copied: Path, tmp_path: Path) -> None:
+    for name in ("data/sft.jsonl", "exam.jsonl"):
+        path = copied / "run" / name
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text + '{"messages": [\n', encoding="utf-8")
+        with pytest.raises(StageError, match=rf"{name.rpartition('/')[2]}, line \d+: .*retort"):
+            export(copied / "run", tmp_path / "out")
+        path.write_text(text, encoding="utf-8")
+    assert not (tmp_path / "out").exists()

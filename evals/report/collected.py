@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from agents.errors import StageError
+from agents.files import brief, made_anew, made_first
 from agents.task import Task
 from distill.ledger import Ledger
 from graphs.trajectory import Trajectory
@@ -22,10 +25,29 @@ def sorting(run: Path) -> dict[str, str]:
     for name, reason in (("kept", "kept"), ("dropped", "")):
         path = run / f"{name}.jsonl"
         if path.exists():
-            with path.open(encoding="utf-8") as stream:
-                rows = map(json.loads, stream)
-                found |= {row["key"]: reason or row["reason"] for row in rows}
+            found |= {str(row.get("key")): reason or str(row.get("reason")) for row in rows_of(path, "dataset")}
     return found
+
+
+def rows_of(path: Path, made_by: str) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines that a stage made, one at a time: it may be larger than memory.
+
+    Raises:
+        StageError: it is not there, or a line of it is no object; names the stage.
+    """
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for line in stream:
+                number += 1
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise ValueError(f"a JSON {type(row).__name__} where an object is expected")
+                yield row
+    except FileNotFoundError:
+        raise StageError(f"{path} is not there: {made_first(path, made_by)}") from None
+    except ValueError as error:
+        raise StageError(f"{path}, line {number}: {brief(error)}: {made_anew(path, made_by)}") from None
 
 
 @dataclass(frozen=True)
