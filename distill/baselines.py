@@ -16,6 +16,7 @@ from agents.answers import canonical
 from agents.task import LEVELS, Form, Task
 
 from .cues import likeness, overlap
+from .paraphrase import as_asked
 
 Chances = list[float]
 """For each task, in order, the probability that the baseline is right."""
@@ -214,7 +215,8 @@ def chances(tasks: Sequence[Task], train: Sequence[Task], form: Form = "free") -
     """
     if form == "choice" and not all(task.options for task in tasks):
         raise ValueError("a task without options cannot be played in the choice form")
-    known = [task for task in train if form == "free" or task.options]
+    # In the exam's own wording, in which the tasks are asked: what was reworded for a student would mislead a rule.
+    known = [as_asked(task) for task in train if form == "free" or task.options]
     return {name: one.guess(tasks, known, form) for name, one in BASELINES.items() if form in one.forms}
 
 

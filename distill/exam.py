@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,7 @@ from agents.answers import fold
 from agents.errors import ExamError
 from agents.library.facts import Fact
 from agents.library.index import Library
-from agents.task import LEVELS, Form, Level, Split, Task
+from agents.task import LEVELS, Form, Level, Task
 
 from .association import Association
 from .audit import audit, passes, refuse, renew
@@ -32,8 +31,10 @@ from .guessable import hard
 from .levels import bridges, lookups, pairs
 from .live import calls, examples
 from .needs import by_kind, needed, shares_of, too_few
+from .paraphrase import paraphrased
 from .scenarios import effective, releases
 from .split import Division, HeldOut, divide, module_of, pages_hold_several
+from .tasks import TaskMaker
 
 SCARCE = {"example": 0.1}
 """Kind -> share of its level at the most: 41 examples are all that the standard library gives."""
@@ -93,6 +94,8 @@ class ExamConfig(BaseModel):
     """Whether options are dealt for the choice form; without them every question is asked freely."""
     wordings: dict[str, tuple[str, ...]] = {}
     """Attribute -> questions of your own for it, `{entity}` in each; others are worded by the attribute's grammar."""
+    paraphrased: float = Field(0.3, ge=0, le=1)
+    """Share of the training questions that are put into a person's words; dev and test are not."""
     barred: float = Field(0.35, gt=0, le=1)
     """Share of the library that may be barred from training for speaking of held-out names."""
     least_test: int = Field(1, ge=1)
@@ -175,7 +178,7 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     there = {split: {kind: len(found) for kind, found in kinds.items()} for split, kinds in drafts.items()}
     mix = mixture(there, {"train": config.train, "test": config.test}, KINDS, shares, SCARCE)
     filled = _filled(drafts, sizes, mix, division, config, rng)
-    tasks_of = _Tasks(division, rng)
+    tasks_of = TaskMaker(division, rng)
     parts = [part for parts in filled.values() for part in parts]
     renewed = withdrawn = 0
     for attempt in range(ATTEMPTS):
@@ -215,9 +218,13 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     forms: tuple[Form, ...] = ("free", "choice") if cells else ("free",)
     floor = {form: baselines(tasks, form=form) for form in forms}
     return Exam(
-        tasks=tuple(tasks), held_out=division.held_out, counts=counts, baselines=floor, audit=found,
+        tasks=tuple(paraphrased(tasks, config.paraphrased, config.seed, config.wordings)),
+        held_out=division.held_out,
+        counts=counts,
+        baselines=floor,
+        audit=found,
         rejected=tuple(rejected),
-    )  # fmt: skip
+    )
 
 
 def cell_of(group: str, split: str) -> str:
@@ -225,12 +232,6 @@ def cell_of(group: str, split: str) -> str:
     if split != "train":
         return split
     return f"train{int(hashlib.sha256(group.encode()).hexdigest(), 16) % CELLS}"
-
-
-def aliases(gold: str) -> tuple[str, ...]:
-    """Other spellings of a gold that are as right: an argument without its angle brackets."""
-    inner = re.fullmatch(r"<([^<>]+)>", gold)
-    return (inner.group(1),) if inner else ()
 
 
 @dataclass
@@ -338,60 +339,3 @@ def _filled(
                     part.dealt, part.spare = [], []
                 found[split].append(part)
     return found
-
-
-@dataclass
-class _Tasks:
-    """Turns filled splits into tasks."""
-
-    division: Division
-    rng: random.Random
-
-    def of(self, filled: Mapping[str, Sequence[Filled]]) -> tuple[list[Task], list[str]]:
-        """All tasks by split, each split in a mixed order; and for each task with options its cell."""
-        tasks: list[Task] = []
-        cells: list[str] = []
-        for split in ("train", "dev", "test"):
-            made: list[tuple[Task, str]] = []
-            for part in filled[split]:
-                made += self._kind(part)
-            self.rng.shuffle(made)
-            tasks += [task for task, _ in made]
-            cells += [cell for task, cell in made if task.options]
-        return tasks, cells
-
-    def _kind(self, part: Filled) -> list[tuple[Task, str]]:
-        """The gold stands in every position equally often within a kind."""
-        rows = [(draft, one.options) for one in part.dealt for draft in one.drafts]
-        self.rng.shuffle(rows)
-        made = []
-        for number, (draft, listed) in enumerate(rows):
-            options = [option for option in listed if option != draft.gold]
-            self.rng.shuffle(options)
-            options.insert(number % len(listed), draft.gold)
-            made.append((self.of_draft(draft, tuple(options)), draft.cell))
-        return made + [(self.of_draft(draft, ()), "") for draft in part.single]
-
-    def of_draft(self, draft: Draft, options: tuple[str, ...]) -> Task:
-        """The task of a draft with these options."""
-        split: Split = "train" if draft.cell.startswith("train") else "dev" if draft.cell == "dev" else "test"
-        held = set(self.division.held_out.modules)
-        name = hashlib.sha256(fold(draft.question).encode()).hexdigest()[:10]
-        return Task(
-            id=f"{draft.kind}-{name}",
-            question=draft.question,
-            options=options,
-            gold=draft.gold,
-            aliases=aliases(draft.gold),
-            parts=draft.parts,
-            level=draft.level,
-            kind=draft.kind,
-            entities=draft.entities,
-            group=draft.group,
-            groups=draft.groups,
-            unseen_module=split == "test" and all(module in held for module in draft.modules),
-            evidence=tuple(dict.fromkeys(hop.chunk for hop in draft.hops)),
-            hops=draft.hops,
-            split=split,
-            provenance=dict(draft.provenance),
-        )

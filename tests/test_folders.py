@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,15 @@ def test_merge_writes_into_no_folder_that_it_did_not_make(
         assert main(["merge", str(student), str(tmp_path / "merged")]) == 0
     assert (tmp_path / "merged" / "model.safetensors").exists()
     assert snapshot(student) == adapter
+
+
+def test_a_broken_adapter_is_one_sentence(student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = shutil.copytree(student, tmp_path / "students" / "sft")
+    weights = broken / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert main(["merge", str(broken), str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"retort: no adapter in {str(broken)!r} (")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert main(["merge", str(student), str(tmp_path / "out")]) == 0

@@ -189,3 +189,10 @@ def test_what_reads_a_run_takes_its_config_as_well(tmp_path: Path) -> None:
     run = root / "runs" / "kettle"
     assert [run_given(each) for each in (run, root, root / "run.toml", run / "run.toml")] == [run] * 4
     assert run_given(tmp_path / "none") == tmp_path / "none"
+
+
+@pytest.mark.parametrize("name", ["Kessel für Tee", "茶", "-dash", "a" * 200])
+def test_new_with_any_name_writes_a_config_that_is_read(tmp_path: Path, name: str) -> None:
+    root = tmp_path / name
+    assert main(["new", str(root)]) == 0
+    assert main(["index", str(root)]) == 0

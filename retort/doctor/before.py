@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from ..config import RunConfig
     from ..pipeline import Run
 
-LEDGER_BYTES = 3e8
-"""Ledger, library, scores and report of a run of some thousand episodes, 6 kB each."""
+EPISODE_BYTES = 4_000
+"""Of a recorded episode at the least: the demonstrator's of one look-up; a teacher that thinks takes more."""
 TRAINED_BYTES = 28
 """Bytes a parameter of a full training: two checkpoints with weights and AdamW's moments in 32 bits, and the result."""
 MOST_SAID = 5
@@ -102,8 +102,12 @@ def seats_of(config: RunConfig, stages: Collection[str]) -> list[Seat]:
 
 
 def disk_bytes(config: RunConfig, stages: Collection[str]) -> float:
-    """Bytes that the run folder can take, by the base's files; a base on a hub counts for nothing."""
-    needed = LEDGER_BYTES
+    """Bytes that the stages take at the least, by episodes and the base's files; a base on a hub counts for nothing."""
+    needed = 0.0
+    if "collect" in stages:
+        needed += EPISODE_BYTES * config.exam.train * config.collect.samples
+    if "evaluate" in stages:
+        needed += EPISODE_BYTES * config.exam.test * len(config.arms())
     full = [name for name, made in (("cpt", config.cpt), ("sft", config.sft)) if made.method == "full"]
     if not {*full} & {*config.student.stages} & {*stages}:
         return needed

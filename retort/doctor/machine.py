@@ -170,13 +170,18 @@ def disk(folder: Path, needed: float = 0.0) -> Finding:
     """Space where the run is written; broken where less than `needed` bytes are free."""
     place = nearest(folder)
     free = shutil.disk_usage(place).free
-    seen = f"{free / 1e9:.1f} GB free under {place}"
+    seen = f"{size(free)} free under {place}"
     if free < needed:
-        seen = f"{seen}, and this run can take {needed / 1e9:.1f} GB"
-        return Finding("disk", "broken", seen, 'free some, give another --run, or method = "lora"')
+        seen = f"{seen}, and this run takes {size(needed)} or more"
+        return Finding("disk", "broken", seen, 'free some space, give another --run, or method = "lora"')
     if free < LEAST_DISK:
         return Finding("disk", "warning", seen, "free some, or give another --run: checkpoints of a student take GBs")
     return Finding("disk", "fine", seen)
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 def memory() -> Finding:
