@@ -49,10 +49,12 @@ EXAM = (
     "distill/live.py",
     "distill/names.py",
     "distill/needs.py",
+    "distill/paraphrase.py",
     "distill/probe.py",
     "distill/scenarios.py",
     "distill/split.py",
     "distill/statements.py",
+    "distill/tasks.py",
     "distill/wording.py",
 )
 """What builds and audits an exam."""
@@ -275,8 +277,10 @@ STAGES: dict[str, Stage] = {
                 "distill/guessable.py",
                 "distill/ledger.py",
                 "distill/names.py",
+                "distill/paraphrase.py",
                 "distill/probe.py",
                 "distill/statements.py",
+                "distill/wording.py",
                 "evals/**/*",
                 "graphs/trajectory.py",
                 "retort/boards.py",
