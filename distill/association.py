@@ -39,6 +39,7 @@ class Association:
         self._size: Counter[str] = Counter()
         self._logs: dict[tuple[str, str, str], float] = {}
         self._scores: dict[tuple[str, str], float] = {}
+        self._pairs: dict[tuple[str, str], float] = {}
         for draft in drafts:
             for cell in ("", draft.cell):
                 self._size[cell] += 1
@@ -76,8 +77,12 @@ class Association:
 
     def telling(self, one: Draft, two: Draft) -> float:
         """How much more the two questions speak for their own golds than for each other's; 0 or less tells nothing."""
+        known = self._pairs.get((one.question, two.question))
+        if known is not None:
+            return known
         own = self.score(one, one.key) + self.score(two, two.key)
         other = self.score(one, two.key) + self.score(two, one.key)
         looks = overlap(one.question, one.gold) + overlap(two.question, two.gold)
         looks -= overlap(one.question, two.gold) + overlap(two.question, one.gold)
-        return own - other + LOOKS_WEIGHT * looks
+        known = self._pairs[one.question, two.question] = own - other + LOOKS_WEIGHT * looks
+        return known

@@ -89,17 +89,18 @@ def _counted(
     Args:
         sorts: for each gold what it is counted under, the narrowest first: its attribute, its family, everything.
     """
-    counts: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
-    numbers = sorted(set(fold.tolist()))
+    whole: dict[str, Counter[str]] = defaultdict(Counter)
+    inside: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
     for gold, names, own in zip(golds, sorts, fold.tolist(), strict=True):
-        for out in numbers:
-            if out != own:
-                for name in names:
-                    counts[out, name][gold] += 1
+        for name in names:
+            whole[name][gold] += 1
+            inside[own, name][gold] += 1
     best = {}
-    for place, found in counts.items():
-        top = end(found.values())
-        best[place] = [value for value, n in found.items() if n == top]
+    for own, name in inside:
+        found = whole[name] - inside[own, name]  # what the other folds hold
+        if found:
+            top = end(found.values())
+            best[own, name] = [value for value, n in found.items() if n == top]
     chances = []
     for gold, names, own in zip(golds, sorts, fold.tolist(), strict=True):
         said = next((best[own, name] for name in names if (own, name) in best), [""])
