@@ -7,7 +7,7 @@ row's tokens between that turn's prompt and the prompt's end with the turn in it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agents.rendering import quiet, render, stop_ids, turn_end
@@ -28,6 +28,8 @@ class RowsEvidence:
     labels: Sequence[Sequence[int]]
     max_length: int
     positions: int | None
+    spans: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Line number -> `spans` of the row, once the template proof has rendered it: rendering is what proofs take."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,19 @@ def prove_template(evidence: RowsEvidence) -> Proof:
         if whole != ids:
             at = _differ(whole, ids)
             return _failed("template", evidence.tok, row, None, at, whole, ids, "the trainer's tokens are others")
+        places = []
         for turn in row.turns:
             for end, opened in ((turn, True), (turn + 1, False)):
-                served = render(evidence.tok, row.messages[:end], row.tools, add_generation_prompt=opened)
+                served = whole  # the last turn is the whole row
+                if opened or end < len(row.messages):
+                    served = render(evidence.tok, row.messages[:end], row.tools, add_generation_prompt=opened)
+                places.append(len(served))
                 if ids[: len(served)] != served:
                     at = _differ(served, ids)
                     what = "its prompt is served otherwise" if opened else "later turns see it otherwise than written"
                     return _failed("template", evidence.tok, row, turn, at, served, ids, what)
             turns += 1
+        evidence.spans[row.number] = list(zip(places[::2], places[1::2], strict=True))
     detail = f"{turns} turns of {len(evidence.rows)} rows are served as they are trained"
     return Proof(name="template", passed=True, detail=detail, numbers={"rows": len(evidence.rows), "turns": turns})
 
@@ -116,7 +123,8 @@ def prove_mask(evidence: RowsEvidence) -> Proof:
             detail = f"row {row.number}, token {wrong}: its label is another token"
             return Proof(name="mask", passed=False, detail=detail)
         expected = [False] * len(ids)
-        for turn, (start, end) in zip(row.turns, spans(row, evidence.tok), strict=True):
+        found = evidence.spans.get(row.number) or spans(row, evidence.tok)
+        for turn, (start, end) in zip(row.turns, found, strict=True):
             expected[start:end] = [True] * len(expected[start:end])
             missing = _missing(evidence.tok, row.messages[turn], ids[start:end], stops)
             if missing:
