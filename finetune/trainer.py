@@ -201,17 +201,21 @@ def partial_folder(out: Path, fingerprint: str) -> Path:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint; trainer_state.json is the last file that a checkpoint gets."""
-    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _readable(path)]
+    """The newest checkpoint that is whole and has steps to come; trainer_state.json is the last file that one gets.
+
+    One that was saved at the last step is passed over: resumed there, transformers 5.23 makes a step more, at another
+    learning rate each time that it is killed and resumed again.
+    """
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _unfinished(path)]
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def _readable(path: Path) -> bool:
+def _unfinished(state: Path) -> bool:
     try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        told = json.loads(state.read_text(encoding="utf-8"))
+        return int(told["global_step"]) < int(told["max_steps"])
+    except (ValueError, KeyError, TypeError):
         return False
-    return True
 
 
 def build_trainer(

@@ -24,7 +24,7 @@ from .boards import differences
 from .doctor.before import before_paying, refuse
 from .doctor.findings import Finding
 from .lock import alone
-from .pipeline import Run
+from .pipeline import Run, work
 from .stages import HASHES, Found, looked_at
 from .table import Stage, stages_of
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 OBSERVATION_CHARS = 300
 """One observation of two or three extracted passages: 180 to 300 on the three examples, measured."""
+FREE = ("index", "exam")
+"""Stages that a pilot does first where they are not fresh: they cost nothing, and it plays the exam that a run would."""
 REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
@@ -121,6 +123,8 @@ class Plan:
 
 def planned(run: Run, pilot_tasks: int | None = None) -> Plan:
     """What a run would do; see `plan`."""
+    if pilot_tasks is not None:
+        work(run, FREE)
     recall(run.folder / HASHES)
     found = looked_at(run)
     if is_run_folder(run.folder):

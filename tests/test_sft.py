@@ -246,3 +246,23 @@ def test_a_config_says_what_it_takes() -> None:
     assert SftConfig(method="full").rate(10**9) == 2e-5
     assert SftConfig(method="full").rate(10**6) == 1e-3
     assert SftConfig(lr=0.5).rate(1) == 0.5
+
+
+def test_a_training_that_was_killed_after_its_last_step_makes_no_step_more(home: Path, tmp_path: Path) -> None:
+    """Between the last checkpoint and the finished student lie the proofs: a kill there, and another after that."""
+    config = SftConfig(method="full", max_steps=6, save_every=2, batch=1, lr=1e-2, scheduler="cosine")
+    whole = sft(str(home / "small"), home / "sft.jsonl", tmp_path / "whole", config, seed=0)
+    out = tmp_path / "students" / "sft"
+    arguments = [str(home / "small"), str(home / "sft.jsonl"), str(out), config.model_dump_json()]
+    environment = {**os.environ, "PYTHONPATH": silence.path(*sys.path)}
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment)
+        while not (out.parent / "sft.partial" / "checkpoint-6" / "trainer_state.json").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+    result = sft(str(home / "small"), home / "sft.jsonl", out, config, seed=0)
+    assert (result.steps, result.resumed_from) == (6, 4)
+    assert result.last_loss == whole.last_loss
+    assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
