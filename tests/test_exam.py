@@ -21,8 +21,10 @@ from agents.errors import ExamError
 from agents.library.corpus import read_corpus
 from agents.library.facts import Fact, read_facts
 from agents.library.index import Library
-from distill.exam import Exam, ExamConfig, aliases, build_exam, cell_of, unseen_first
+from distill.exam import Exam, ExamConfig, build_exam, cell_of, unseen_first
 from distill.names import Names
+from distill.paraphrase import as_asked
+from distill.tasks import aliases
 
 CONFIG = ExamConfig(train=60, dev=8, test=40, held_out=0.35)
 FREE = CONFIG.model_copy(update={"choice": False})
@@ -132,7 +134,7 @@ def test_own_wordings_are_asked(manual: Kettle) -> None:
     made = build_exam(*manual, FREE.model_copy(update={"wordings": {"default": own}}))
     asked = [t for t in made.tasks if t.kind == "lookup" and t.provenance["attribute"] == "default"]
     assert asked
-    assert all(task.question == f"How fast is `{task.entities[0]}`?" for task in asked)
+    assert all(as_asked(task).question == f"How fast is `{task.entities[0]}`?" for task in asked)
 
 
 def test_no_training_question_names_what_is_held_out(exam: Exam) -> None:

@@ -15,6 +15,7 @@ from agents.library.index import Library
 from agents.library.sources.stdlib import documents, facts
 from distill.exam import Exam, ExamConfig, build_exam
 from distill.live import bound, evaluate, other_value, required, resolve, settable
+from distill.paraphrase import as_asked
 
 CONFIG = ExamConfig(train=200, dev=20, test=60, held_out=0.3)
 MODULES = {
@@ -63,7 +64,7 @@ def test_held_out_modules_are_barred_whole(python: Made) -> None:
 
 
 def test_calls_are_really_bound(python: Made) -> None:
-    calls = [task for task in python[2].tasks if task.kind == "call"]
+    calls = [as_asked(task) for task in python[2].tasks if task.kind == "call"]
     unset = [task for task in calls if normalise(task.gold) == normalise(task.hops[0].value)]
     assert len(calls) >= 30
     assert len(unset) / len(calls) >= 0.8, "few are set in the call, and can be read there"
@@ -75,7 +76,7 @@ def test_calls_are_really_bound(python: Made) -> None:
 
 
 def test_examples_return_what_the_manual_says(python: Made) -> None:
-    shown = [task for task in python[2].tasks if task.kind == "example"]
+    shown = [as_asked(task) for task in python[2].tasks if task.kind == "example"]
     assert shown
     for task in shown:
         assert task.hops[0].quote.endswith(f"# {task.gold}")
@@ -83,7 +84,7 @@ def test_examples_return_what_the_manual_says(python: Made) -> None:
 
 
 def test_a_bridge_names_its_first_entity_alone(python: Made) -> None:
-    for task in python[2].tasks:
+    for task in map(as_asked, python[2].tasks):
         if task.kind == "bridge":
             assert f"`{task.hops[0].entity}`" in task.question
             assert f"`{task.hops[1].entity}`" not in task.question

@@ -256,8 +256,8 @@ def test_looks_at_the_test_are_counted_by_student(run: Path) -> None:
 
 def test_the_viewer_shows_options_of_the_choice_form_alone(run: Path) -> None:
     page = write_report(run, board_of(run)).read_text(encoding="utf-8")
-    assert '{"name":"student (choice form)","kind":"student","form":"choice"}' in page
-    assert 'data.arms[arm].form === "choice"' in page
+    assert '{"name":"student (choice form)","kind":"student","form":"choice","split":"test"}' in page
+    assert 'form(task, arm) === "choice"' in page
     asked = [row["messages"][0]["content"] for row in read_jsonl(run / "scores" / "student.trajectories.jsonl")]
     assert not any("\nA) " in text for text in asked)
 

@@ -17,8 +17,8 @@ def calm(whole: Path) -> hardship.Calm:
 @pytest.mark.parametrize("stage", ["dataset", "evaluate"])
 def test_a_killed_stage_leaves_the_same_data(stage: str, calm: hardship.Calm, tmp_path: Path) -> None:
     """Collecting and training have tests of their own (test_collect.py, test_sft.py)."""
-    kills, wrong = hardship.kill_stage(calm, stage, 1, random.Random(stage), tmp_path / "run")
-    assert kills == 1 and wrong == []
+    kills, wrong = hardship.kill_stage(calm, stage, 3, random.Random(stage), tmp_path / "run")
+    assert kills >= 1 and wrong == []
 
 
 def test_a_difference_is_seen(calm: hardship.Calm, tmp_path: Path) -> None:
