@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 OBSERVATION_CHARS = 300
 """One observation of two or three extracted passages: 180 to 300 on the three examples, measured."""
 FREE = ("index", "exam")
-"""Stages that a pilot does first where they are not fresh: they cost nothing, and it plays the exam that a run would."""
+"""Stages that a pilot does first where they are not fresh: they cost nothing, and it plays their exam."""
 REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
