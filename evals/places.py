@@ -27,6 +27,16 @@ def score_stem(arm: str, form: Form | None = None) -> str:
     return file_stem(arm) + (f".{form}" if form else "")
 
 
+def score_files(folder: Path) -> list[Path]:
+    """The files of scores in a folder, one an arm and form; what was played or weighed stands beside them."""
+    others = (".trajectories.jsonl", ".likelihood.jsonl")
+    return [
+        path
+        for path in sorted(folder.glob("*.jsonl"))
+        if not path.name.endswith(others) and path.name != "baselines.jsonl"  # of runs before it lay elsewhere
+    ]
+
+
 def asked_in(form: Form, tasks: Sequence[Task]) -> list[Task]:
     """The tasks that can be asked in a form: the choice form needs options."""
     return [task for task in tasks if form == "free" or task.options]

@@ -14,9 +14,12 @@ from agents.errors import StageError
 from agents.files import read_json, read_models
 from agents.task import Task
 from evals.compare import groups_of, right
-from evals.places import score_stem, scores_folder
+from evals.notes import p_value
+from evals.places import score_files, score_stem, scores_folder
 from evals.scores import Score
 from evals.stats import Interval, clustered, mcnemar, newcombe, pairs, wilson
+
+from .folders import check_run
 
 MOST_DIFFERENCES = 40
 """Differing keys of the configs that are printed; `--json` has all."""
@@ -76,8 +79,7 @@ def played(run: Path, arm: str, form: str | None) -> Played:
     Raises:
         StageError: no run folder, no exam, or no such arm in it.
     """
-    if not (run / "run.toml").is_file():
-        raise StageError(f"{str(run)!r} is no run folder, it holds no run.toml")
+    check_run(run)
     tasks = {task.id: task for task in read_models(run / "exam.jsonl", Task, "exam")}
     names = arms_of(run)
     if not names:
@@ -96,10 +98,9 @@ def played(run: Path, arm: str, form: str | None) -> Played:
 def arms_of(run: Path) -> list[str]:
     """Names of the arms that have scores on the test."""
     found: dict[str, None] = {}
-    for path in sorted(scores_folder(run).glob("*.jsonl")):
-        if not path.name.endswith((".trajectories.jsonl", ".likelihood.jsonl")) and path.name != "baselines.jsonl":
-            for row in read_models(path, Score, "evaluate")[:1]:
-                found[row.arm] = None
+    for path in score_files(scores_folder(run)):
+        for row in read_models(path, Score, "evaluate")[:1]:
+            found[row.arm] = None
     return list(found)
 
 
@@ -205,10 +206,9 @@ def lines(found: Compared) -> Iterator[str]:
     for name, each in sides.items():
         low, high = 100 * each.interval.low, 100 * each.interval.high
         yield f"{name}  right {each.right} of {found.shared}, {100 * each.rate:.1f} % [{low:.1f}, {high:.1f}]"
-    p = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
     yield (
         f"A - B  {100 * found.difference:+.1f} points {points(found.interval)}, by groups {points(found.clustered)}, "
-        f"{p}, {found.won} won {found.lost} lost"
+        f"{p_value(found.p)}, {found.won} won {found.lost} lost"
     )
     if found.boards:
         yield f"boards differ in {', '.join(found.boards)}: the difference is that of player and board together"

@@ -13,6 +13,7 @@ from typing import Any
 from agents.context import Context, Mode
 from agents.errors import ProviderError, StageError
 
+from .folders import check_run
 from .show import WIDTH, printable, turn_lines
 
 PROMPT = "question> "
@@ -51,8 +52,7 @@ def ask(
     from .outward import settle
     from .pipeline import Run
 
-    if not (run_folder / "run.toml").exists():
-        raise StageError(f"{str(run_folder)!r} is no run folder, it holds no run.toml: `retort run CONFIG` makes one")
+    check_run(run_folder)
     config = load_config(run_folder)
     if traced := settle(config):
         write(traced)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.errors import StageError, need
+from agents.errors import need
 from agents.files import as_record, read_json, read_models, write_jsonl, write_text
 from agents.folders import made_folder
 from agents.task import Task
@@ -15,6 +15,8 @@ from distill.dataset import sft_row
 from distill.keep import legend
 from evals.report.collected import rows_of
 from graphs.trajectory import Trajectory
+
+from .folders import check_run
 
 Format = Literal["messages", "sharegpt", "parquet", "hf"]
 FORMATS: dict[Format, str] = {
@@ -43,8 +45,7 @@ def export(run: Path, out: Path, form: Format = "messages", *, dropped: bool = F
         FolderError: `out` holds something that no export made.
         MissingExtra: Parquet and hf need the extra `train`.
     """
-    if not (run / "run.toml").is_file():
-        raise StageError(f"{str(run)!r} is no run folder, it holds no run.toml")
+    check_run(run)
     counts = read_json(run / "dataset.json", "dataset")
     tasks = {task.id: task for task in read_models(run / "exam.jsonl", Task, "exam")}
     parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"sft": lambda: kept(run, tasks)}

@@ -15,11 +15,20 @@ from typing import NamedTuple
 from agents.errors import FolderError, StageError
 from agents.files import write_json
 from agents.folders import OTHER, RUN_MARK, absolute, entries, is_run_folder, some
+from agents.task import Split
 
 from .lock import LOCK, OWNER
 
 LEFT = {LOCK, OWNER, ".hashes.json"}
 """What a start that was killed at once leaves in a new run folder."""
+
+
+LEDGERS: dict[Split, str] = {
+    "train": "ledger.sqlite",
+    "test": "scores/ledger.sqlite",
+    "dev": "scores/dev/ledger.sqlite",
+}
+"""Split -> the file of a run folder with the episodes that were played of it."""
 
 
 class Place(NamedTuple):
@@ -57,6 +66,12 @@ def run_given(given: Path) -> Path:
     if place.run is not None or not place.config.is_file():
         return place.run or given
     return beside(place.config, load_config(place.config).name)
+
+
+def check_run(run: Path) -> None:
+    """Raise StageError where a folder is no run's, for it holds no run.toml."""
+    if not (run / "run.toml").is_file():
+        raise StageError(f"{str(run)!r} is no run folder, it holds no run.toml: `retort run CONFIG` makes one")
 
 
 def config_of(run: Path) -> Path | None:

@@ -7,20 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from agents.errors import StageError
 from agents.files import read_jsonl, read_models
-from agents.task import LEVELS, Task, is_right
+from agents.task import LEVELS, Split, Task, is_right
+from evals.places import score_files
 from evals.report.collected import sorting
 from graphs.labels import LABELS
 from graphs.trajectory import Trajectory
 
+from .folders import LEDGERS
 from .show import printable
 
-Part = Literal["train", "dev", "test"]
-PARTS: dict[Part, str] = {"train": "", "test": "scores", "dev": "scores/dev"}
-"""Split -> the folder of a run whose ledger holds its episodes."""
 ANSWER_CHARS = 24
 QUESTION_CHARS = 72
 
@@ -47,7 +46,7 @@ class Episode:
     """One line of the list."""
 
     key: str
-    split: Part
+    split: Split
     """train: collected; dev and test: played by an arm."""
     arms: tuple[str, ...]
     """Rows of the leaderboard that it counts for; the team's name where there is none."""
@@ -146,8 +145,8 @@ def episodes(run: Path, split: str | None = None) -> Iterator[Episode]:
         raise StageError(f"{str(run)!r} is no run folder")
     exam = run / "exam.jsonl"
     tasks = {task.id: task for task in read_models(exam, Task, "exam")} if exam.exists() else {}
-    for part, folder in PARTS.items():
-        path = run / folder / "ledger.sqlite"
+    for part, name in LEDGERS.items():
+        path = run / name
         if split not in (None, part) or not path.exists():
             continue
         arms = {} if part == "train" else arms_by_key(path.parent)
@@ -160,9 +159,7 @@ def episodes(run: Path, split: str | None = None) -> Iterator[Episode]:
 def arms_by_key(folder: Path) -> dict[str, tuple[str, ...]]:
     """Key of an episode -> the arms that it counts for, by the files of scores."""
     found: dict[str, tuple[str, ...]] = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        if path.name.endswith((".trajectories.jsonl", ".likelihood.jsonl")):
-            continue
+    for path in score_files(folder):
         for row in read_jsonl(path):
             key, arm = row.get("key"), row.get("arm")
             if key and arm and arm not in found.get(key, ()):

@@ -13,6 +13,7 @@ from agents.files import made_anew, read_json, read_model
 from graphs.trajectory import Trajectory
 
 from .boards import NOTES
+from .folders import LEDGERS
 
 WIDTH = 100
 
@@ -49,8 +50,8 @@ def recorded(run: Path) -> Iterator[Trajectory]:
     """Every episode of a run: collected ones, then the held-out exam's, then those of the dev tasks."""
     from distill.ledger import Ledger
 
-    for folder in (run, run / "scores", run / "scores" / "dev"):
-        path = folder / "ledger.sqlite"
+    for name in LEDGERS.values():
+        path = run / name
         if path.exists():
             with Ledger(path) as ledger:
                 yield from ledger.trajectories()

@@ -24,9 +24,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from agents.errors import RetortError, StageError, need
+from agents.errors import RetortError, need
 from agents.files import write_json
 
+from .folders import check_run
 from .studio_settings import GRAPHS, STUDIO, TOKEN, settings, token
 from .studio_thread import Episode, Opened, open_thread, stored
 from .trust import AGREED
@@ -69,8 +70,7 @@ def studio(run_folder: Path, trajectory: str | None, port: int | None, browser: 
     """
     need("langgraph_cli", "studio")
     need("langgraph_api", "studio")
-    if not (run_folder / "run.toml").exists():
-        raise StageError(f"{str(run_folder)!r} is no run folder, it holds no run.toml: `retort run CONFIG` makes one")
+    check_run(run_folder)
     episode = stored(run_folder, trajectory) if trajectory is not None else None
     try:
         with stopped_by_signals(), served(run_folder, port) as (url, process, log):

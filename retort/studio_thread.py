@@ -9,6 +9,8 @@ from agents.errors import RetortError, StageError, need
 from agents.task import Task
 from graphs.trajectory import Trajectory
 
+from .folders import LEDGERS
+
 if TYPE_CHECKING:
     from .pipeline import Run
 
@@ -47,7 +49,7 @@ def stored(folder: Path, key: str) -> Episode:
 
     run = Run(load_config(folder), folder)
     known: list[str] = []
-    for name in ("ledger.sqlite", "scores/ledger.sqlite", "scores/dev/ledger.sqlite"):
+    for split, name in LEDGERS.items():
         if not (run.folder / name).exists():
             continue
         with Ledger(run.folder / name) as ledger:
@@ -58,7 +60,7 @@ def stored(folder: Path, key: str) -> Episode:
         if played is not None:
             exam = run.tasks() if (run.folder / "exam.jsonl").exists() else []
             task = next((each for each in exam if each.id == played.task_id), None)
-            return Episode(played, task, choice_of(run, played, collected="/" not in name))
+            return Episode(played, task, choice_of(run, played, collected=split == "train"))
         if found:
             raise StageError(f"{len(found)} trajectories start with {key!r}: {some(found)}; give more of the key")
     if not known:

@@ -136,6 +136,7 @@ from retort.ask import ask
 silent = socket.create_server(("127.0.0.1", 0))
 def hold():
     kept.append(silent.accept())
+    kept[0][0].recv(1)  # asked, not only connected: asyncio cannot be interrupted in the middle of its connect callback
     print("called", flush=True)
 kept = []
 threading.Thread(target=hold, daemon=True).start()
