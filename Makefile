@@ -39,7 +39,7 @@ studio: .venv/ready           ## langgraph dev with the run of `make demo`
 	LANGSMITH_TRACING=false $(BIN)/langgraph dev --no-browser
 
 base: .venv/ready           ## make the tiny base model again from nothing (about 40 minutes)
-	$(BIN)/python -m finetune.tiny.recipe --out .scratch/base-again
+	$(BIN)/python -m recipes.tiny_base.recipe --out .scratch/base-again
 
 clean:           ## remove what tests and checks left; runs stay, a ledger may have been paid for
 	rm -rf .mutants .pytest_cache .mypy_cache .ruff_cache .coverage .langgraph_api

@@ -13,12 +13,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from .answers import fold, stands_in
 from .context import Seat
+from .models.structured import ask_structured, fenced
 from .prompts import prompt
 from .state import Spent
-from .structured import ask_structured, fenced
 
 LATE = "extract:late"
-"""What is mended where the episode's seconds ran out (agents/structured.py)."""
+"""What is mended where the episode's seconds ran out (agents/models/structured.py)."""
 
 
 def as_list(value: Any) -> Any:

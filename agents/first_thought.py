@@ -14,10 +14,10 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from .answers import fold
 from .context import Context
+from .models.desk import call
+from .models.structured import writable
 from .prompts import prompt
-from .seats.desk import call
 from .state import Spent
-from .structured import writable
 
 PREFIX_CHARS = 300
 

@@ -16,9 +16,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from .answers import LETTERS, Final, fold, stands_in
 from .context import Context
+from .models.structured import ask_structured, fenced, writable
 from .prompts import prompt
 from .state import Spent
-from .structured import ask_structured, fenced, writable
 
 REASON_CHARS = 300
 QUESTION_CHARS = 2000

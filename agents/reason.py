@@ -13,11 +13,11 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from .answers import LETTERS
 from .context import Context
 from .first_thought import first_thought, opened_with, with_prefix
+from .models.desk import call
 from .prompts import prompt
-from .seats.desk import call
 from .state import Spent
+from .toolcalls import incoming, outgoing, stop_words
 from .tools import call_problem, offering
-from .transport import incoming, outgoing, stop_words
 
 
 def ask(question: str, options: Sequence[str]) -> str:

@@ -17,16 +17,16 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from .answers import fold
 from .context import Context
+from .corpus.chunks import Chunk
+from .corpus.index import words
 from .errors import ProviderError
 from .extractor import LATE, extracted_lines
-from .library.chunks import Chunk
-from .library.index import words
+from .models import REMOTE, split_spec
+from .models.desk import call
+from .models.meter import count
+from .models.structured import writable
 from .prompts import prompt
-from .seats import REMOTE, split_spec
-from .seats.desk import call
-from .seats.meter import count
 from .state import Spent
-from .structured import writable
 
 NOTHING = "nothing found"
 LINE_CHARS = 240
@@ -76,7 +76,7 @@ async def read(
         OutOfBudget: one of them was not sent.
     """
     reading = (copied_lines(context, query, passage, seconds) for passage in passages)
-    # All are waited for: what was sent is billed, and a repeated node finds the replies (agents/seats/attempts.py).
+    # All are waited for: what was sent is billed, and a repeated node finds the replies (agents/models/attempts.py).
     ended = await asyncio.gather(*reading, return_exceptions=True)
     failed = [each for each in ended if isinstance(each, BaseException)]
     if failed:

@@ -98,10 +98,10 @@ async def play_openai(url: str, in_flight: int, count: int, *, aiohttp: bool) ->
 async def play_retort(url: str, in_flight: int, count: int, material: Path, *, workers: int) -> None:
     """Retort by its public path: the runner over the real graph, library and ledger."""
     from agents.context import Context, Seat, Team
-    from agents.seats import close_seats
+    from agents.models import close_seats
     from agents.task import Task
-    from distill.ledger import Ledger
     from graphs.episode import Table
+    from graphs.runner.ledger import Ledger
 
     seat = Seat(model=f"openai:latency@{url}/v1", concurrency=in_flight)
     context = Context(team=Team(name="teacher", reason=seat), library=str(material / "library"))
@@ -131,7 +131,7 @@ async def play_retort(url: str, in_flight: int, count: int, material: Path, *, w
 
 async def collected(tasks: list[Any], table: Any, ledger: Any, in_flight: int, workers: int) -> Any:
     """The one place that knows the runner's signature."""
-    from distill.collect import collect
+    from graphs.runner.collect import collect
 
     options: dict[str, Any] = {"workers": workers} if workers > 1 else {}
     return await collect(tasks, table, ledger, concurrency=in_flight, **options)
@@ -177,7 +177,7 @@ def main() -> None:
     elif chosen.arm.startswith("openai"):
         asyncio.run(play_openai(url, in_flight, count, aiohttp=chosen.arm == "openai-aiohttp"))
     else:
-        from distill.crew import run_loop
+        from graphs.runner.processes import run_loop
 
         workers = 2 if chosen.arm == "retort-2" else 1
         run_loop(play_retort(url, in_flight, count, chosen.material, workers=workers))

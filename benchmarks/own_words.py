@@ -16,7 +16,7 @@ from typing import Any
 
 from agents.context import Context
 from agents.files import read_jsonl
-from agents.seats import close_seats
+from agents.models import close_seats
 from agents.task import Task, is_right
 from evals.stats import mcnemar, newcombe, pairs, wilson
 from graphs.episode import rounds

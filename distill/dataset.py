@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.corpus.chunks import Chunk
 from agents.files import write_json, write_jsonl, write_text
-from agents.library.chunks import Chunk
 from agents.task import Task
 from graphs.trajectory import Trajectory
 

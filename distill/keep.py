@@ -19,9 +19,8 @@ from agents.files import write_jsonl
 from agents.task import Task, is_right
 from agents.verify import NOT_GROUNDED, supported
 from graphs.labels import label_of
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
-
-from .ledger import Ledger
 
 R = TypeVar("R", covariant=True)
 

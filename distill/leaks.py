@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from agents.answers import fold
+from agents.corpus.index import Library, names
 from agents.errors import ProofError
-from agents.library.index import Library, names
 from agents.task import Task
 
-from .names import Names
-from .split import HeldOut, chunk_text
+from .exam.names import Names
+from .exam.split import HeldOut, chunk_text
 
 RUN = 8
 """Words of a run, as decontamination commonly has it (8 to 13)."""

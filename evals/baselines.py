@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from agents.task import Level, Task
-from distill.baselines import BASELINES, Chances, chances
+from distill.exam.baselines import BASELINES, Chances, chances
 
 __all__ = ["Baseline", "Chances", "chances", "mean_of", "summarise"]
 

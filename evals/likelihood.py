@@ -24,13 +24,13 @@ from tqdm import tqdm
 
 from agents.errors import SeatError
 from agents.files import read_models, write_jsonl
+from agents.models import close_seats, open_seat, split_spec
+from agents.models.rendering import render
 from agents.prompts import prompt
-from agents.rendering import render
-from agents.seats import close_seats, open_seat, split_spec
 from agents.task import Task
 from agents.tools import close_kits
-from distill.crew import run_loop
 from graphs.episode import Table
+from graphs.runner.processes import run_loop
 from graphs.search import find
 from graphs.trajectory import digest
 
@@ -91,7 +91,7 @@ def weigh(path: Path, tasks: Sequence[Task], table: Table, *, title: str = "weig
 
 async def weigh_some(tasks: Sequence[Task], table: Table) -> list[Weighed]:
     """Some tasks in the same batches."""
-    from agents.seats.likelihood import continued, logprobs
+    from agents.models.likelihood import continued, logprobs
 
     chat: Any = open_seat(table.context.team.reason)
     tok = chat.tokenizer
@@ -130,7 +130,7 @@ async def weigh_some(tasks: Sequence[Task], table: Table) -> list[Weighed]:
 
 def prompt_ids(tok: Any, text: str) -> list[int]:
     """A closed book's prompt with `text` from the user, up to the opening of the assistant's turn."""
-    from agents.seats.hf import to_chat
+    from agents.models.hf import to_chat
 
     messages: list[AnyMessage] = [SystemMessage(prompt("cot")), HumanMessage(text)]
     return render(tok, to_chat(messages), None, add_generation_prompt=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from agents.errors import BoardError, StageError
 from agents.files import read_jsonl
 from agents.task import Form, Task
-from distill.baselines import BASELINES
+from distill.exam.baselines import BASELINES
 from graphs.trajectory import Trajectory
 
 from .places import Split, score_stem, scores_folder

@@ -8,12 +8,12 @@ from pathlib import Path
 from agents.context import Context
 from agents.errors import BoardError, StageError
 from agents.files import write_json, write_jsonl
-from agents.seats.meter import Budget
+from agents.models.meter import Budget
 from agents.task import Form, Task
-from distill.collect import collect, now
-from distill.ledger import Ledger
 from graphs.board import board_parts
 from graphs.episode import Table
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 
 from .likelihood import weigh
 from .places import FORMS, How, Split, asked_in, score_stem, scores_folder

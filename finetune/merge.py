@@ -10,8 +10,8 @@ from typing import Any
 
 from agents.errors import FolderError, SeatError
 from agents.folders import absolute, made_folder, refuse_foreign
-from agents.rendering import load_tokenizer, stop_ids
-from agents.seats.weights import find_weights
+from agents.models.rendering import load_tokenizer, stop_ids
+from agents.models.weights import find_weights
 
 from .student import declare_stops
 
@@ -20,7 +20,7 @@ def merged(name: str, *, dtype: str | None = None, device: str | None = None) ->
     """The full model that `name` stands for, with its adapter, if it is one, merged; raises SeatError."""
     import torch
 
-    from agents.seats.engine import default_device, load_model, put_on
+    from agents.models.engine import default_device, load_model, put_on
 
     weights = find_weights(name)
     model = load_model(weights.base, torch.device(device) if device else default_device(), dtype)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.rendering import quiet, render, stop_ids, turn_end
+from agents.models.rendering import quiet, render, stop_ids, turn_end
 
 from .proofs import Proof, proof
 from .rows import IGNORED, Row, spans

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from agents.seats.hf import HFChat, open_hf
+from agents.models.hf import HFChat, open_hf
 
 from .memory import release
 from .merge import merged_in_place
@@ -81,7 +81,7 @@ class StudentEvidence:
     @cached_property
     def texts(self) -> list[list[int]]:
         """What the seat writes after each prompt."""
-        from agents.seats.engine import Request
+        from agents.models.engine import Request
 
         self._now("the seat writes")
         requests = [

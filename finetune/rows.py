@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.errors import StageError
 from agents.files import read_lines_kept
-from agents.rendering import plain, quiet, render
+from agents.models.rendering import plain, quiet, render
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -92,8 +92,8 @@ def spoken(row: Row, wire: Wire) -> Row:
     """
     if wire == "native" or not row.tools:
         return row
-    from agents.seats.hf import to_chat
-    from agents.transport import outgoing
+    from agents.models.hf import to_chat
+    from agents.toolcalls import outgoing
 
     sent = outgoing(wire, [_langchain(message) for message in row.messages], row.tools)
     return row.model_copy(update={"messages": tuple(to_chat(sent)), "tools": ()})

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.rendering import marked, render
+from agents.models.rendering import marked, render
 
 from .rows import Row, episodes_dataset, masked_dataset, read_episodes, spoken
 from .settings import TrainConfig, TrainingResult

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from agents.files import write_json, write_text
-from agents.seats.weights import TINY_BASE, Weights
+from agents.models.bases import bases
+from agents.models.weights import Weights
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def staged(out: Path) -> Iterator[Path]:
 
 def base_name(base: str, weights: Weights, out: Path) -> str:
     """How an adapter in `out` names its base: beside it by a relative path, so that a run folder can be moved."""
-    if base == TINY_BASE or not Path(weights.base).is_dir():
+    if base in bases or not Path(weights.base).is_dir():
         return base if weights.adapter is None else weights.base
     folder, home = Path(weights.base).resolve(), out.resolve().parent
     return os.path.relpath(folder, out.resolve()) if folder.parent == home else str(folder)

@@ -26,8 +26,8 @@ from transformers.utils import logging as transformers_logging
 
 from agents.errors import StageError, need
 from agents.files import read_json, write_json
-from agents.seats.engine import default_device, load_model
-from agents.seats.weights import Weights
+from agents.models.engine import default_device, load_model
+from agents.models.weights import Weights
 
 from .memory import kept_memory
 from .merge import merged

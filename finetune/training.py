@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from agents.context import Wire
 from agents.files import write_json, write_jsonl
-from agents.rendering import load_tokenizer, stop_ids
-from agents.seats.weights import find_weights
-from agents.templates import template_text
+from agents.models.rendering import load_tokenizer, stop_ids
+from agents.models.templates import template_text
+from agents.models.weights import find_weights
 from graphs.trajectory import digest
 
 from .memory import release

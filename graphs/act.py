@@ -15,8 +15,8 @@ from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langgraph.runtime import Runtime
 
 from agents.context import Context
+from agents.models.meter import OutOfBudget
 from agents.search import NOTHING, nearest_lines
-from agents.seats.meter import OutOfBudget
 from agents.state import Episode, Spent
 from agents.tools.faults import planned, spoiled
 from agents.tools.kit import use

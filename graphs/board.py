@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import agents.seats
+import agents.models
 from agents.context import Board, Context, Seat, Team
 from agents.errors import SeatError
+from agents.models import split_spec
+from agents.models.templates import template_text
+from agents.models.weights import find_weights
 from agents.prompts import every_prompt
-from agents.seats import split_spec
-from agents.seats.weights import find_weights
 from agents.task import Form, Task
-from agents.templates import template_text
 from agents.tools import offered
 
 from .contents import folder_contents, sha256_of
@@ -30,7 +30,7 @@ NO_PLAY = frozenset({"checkpoints", "contents", "labels"})
 NO_PLAYER = frozenset({"model", "timeout", "key_env", "concurrency", "price"})
 """Fields of a seat that do not change what it says; `model` is taken apart."""
 PLAYER_CODE = {"scripted": ("scripted.py",), "hf": ("engine.py", "hf.py")}
-"""Provider -> files of agents/seats that are the player themselves. The client of an endpoint is none: what its model
+"""Provider -> files of agents/models that are the player themselves. The client of an endpoint is none: what its model
 answers is paid for, and an upgrade of the client must not send all of it to be played again."""
 SCRIPTS = frozenset({".cjs", ".js", ".mjs", ".py", ".rb", ".sh", ".ts"})
 """Suffixes of files on an MCP server's command line that are its code; others may be data that it writes itself."""
@@ -55,14 +55,15 @@ def code_digest() -> str:
 def played_files() -> list[Path]:
     """The modules that decide how an episode goes."""
     import agents
-    import agents.library
+    import agents.corpus
+    import agents.toolcalls
     import agents.tools
-    import agents.transport
     import graphs
 
-    rooms = (agents, agents.library, agents.tools, agents.transport, graphs)
+    rooms = (agents, agents.corpus, agents.tools, agents.toolcalls, graphs)
     folders = (Path(str(room.__file__)).parent for room in rooms)
-    return [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
+    found = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
+    return found + [Path(str(agents.models.__file__)).with_name(f"{name}.py") for name in ("rendering", "structured")]
 
 
 def board_parts(context: Context) -> dict[str, str]:
@@ -131,7 +132,7 @@ def weights_digest(name: str) -> str:
 @cache
 def player_code(provider: str) -> list[str]:
     """Hashes of the source that is the player, as it was when this process first asked."""
-    home = Path(str(agents.seats.__file__)).parent
+    home = Path(str(agents.models.__file__)).parent
     return [file_digest(home / name) for name in PLAYER_CODE[provider]]
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, cast
 from langchain_core.messages import AnyMessage, convert_to_messages
 
 from agents.answers import LETTERS, match_option
-from agents.seats.meter import Account
+from agents.models.meter import Account
 from agents.state import Spent
 from agents.task import Task
 

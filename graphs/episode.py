@@ -25,8 +25,8 @@ from langchain_core.messages import (
 from langgraph.errors import GraphRecursionError
 
 from agents.context import Context
-from agents.seats.attempts import remembered
-from agents.seats.meter import Account
+from agents.models.attempts import remembered
+from agents.models.meter import Account
 from agents.state import Episode, Spent
 from agents.task import Form, Task
 from agents.tools import offered

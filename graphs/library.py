@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from agents.context import Context
+from agents.corpus.index import Library
 from agents.files import read_model
-from agents.library.index import Library
 
 from .contents import sha256_of
 

@@ -2,7 +2,7 @@
 
 Only failures of the endpoint are repeated; a refused key or a request that the endpoint rejects fails at once. At an
 endpoint where 30 % of all calls fail, a call still fails eight times in a row in 7 of 100,000 cases. Waits double and
-are jittered; an endpoint's own `Retry-After` is kept at its gate (agents/seats/gate.py) on top of them. What lasts
+are jittered; an endpoint's own `Retry-After` is kept at its gate (agents/models/gate.py) on top of them. What lasts
 longer ends the episode without a record, and the next run plays it again.
 """
 

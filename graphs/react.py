@@ -26,8 +26,8 @@ from agents import verify as verifier
 from agents.answers import Final, gave_up, match_option, parse_final
 from agents.context import Context
 from agents.judge import critique_of, judge
+from agents.models.meter import OutOfBudget, count
 from agents.prompts import prompt
-from agents.seats.meter import OutOfBudget, count
 from agents.state import Episode
 from agents.tools import offering
 

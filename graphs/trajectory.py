@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.seats.meter import Account
+from agents.models.meter import Account
 
 VERSION: Literal[1] = 1
 

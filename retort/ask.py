@@ -134,7 +134,7 @@ def answered(
 
 async def closed() -> None:
     """Close seats and tools."""
-    from agents.seats import close_seats
+    from agents.models import close_seats
     from agents.tools import close_kits
 
     await close_kits()

@@ -1,7 +1,7 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
 Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [exam] in
-distill/exam.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
+distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
+from agents.models import split_spec
+from agents.models.meter import Budget
 from agents.redaction import redacted
-from agents.seats import split_spec
-from agents.seats.meter import Budget
 from agents.task import Form
 from distill.dataset import DatasetConfig
-from distill.exam import ExamConfig
+from distill.exam.build import ExamConfig
 from finetune.pretrain import CptConfig
 from finetune.sft import SftConfig
 

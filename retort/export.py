@@ -88,7 +88,7 @@ def left_out(run: Path, tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
 
 def sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with its messages as `conversations`; the tools stand in the system message, calls in the text."""
-    from agents.transport.hermes import described, observations, turn
+    from agents.toolcalls.hermes import described, observations, turn
 
     tools = json.loads(row["tools"])
     said: list[dict[str, str]] = []

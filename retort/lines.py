@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agents.files import COMMANDS
 
 if TYPE_CHECKING:
-    from agents.library.facts import Fact
+    from agents.corpus.facts import Fact
     from distill.leaks import LeakReport
     from finetune.settings import TrainingResult
 

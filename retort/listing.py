@@ -139,7 +139,7 @@ def episodes(run: Path, split: str | None = None) -> Iterator[Episode]:
     Raises:
         StageError: no such run folder.
     """
-    from distill.ledger import Ledger
+    from graphs.runner.ledger import Ledger
 
     if not run.is_dir():
         raise StageError(f"{str(run)!r} is no run folder")

@@ -59,7 +59,7 @@ def models(config: RunConfig) -> list[str]:
 
 def on_hub(names: Iterable[str]) -> bool:
     """Whether one of these is a hub id, or an adapter whose base is one."""
-    from agents.seats.weights import find_weights
+    from agents.models.weights import find_weights
 
     for name in names:
         try:

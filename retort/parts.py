@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.context import Board, Team
-from agents.library.corpus import pages
+from agents.corpus.documents import pages
 from graphs.board import seat_parts, tool_files, weights_digest
 from graphs.contents import sha256_of
 from graphs.trajectory import digest
@@ -155,7 +155,7 @@ def trained(run: Path, stage: str) -> Parts:
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What changed, in words: `distill/exam.py and [exam] train changed`; empty where nothing did."""
+    """What changed, in words: `distill/exam/build.py and [exam] train changed`; empty where nothing did."""
     names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
     words = list(dict.fromkeys(told(name) for name in names))
     if not words:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.context import Seat
-from agents.seats import split_spec
+from agents.models import split_spec
 
 if TYPE_CHECKING:
     from .config import RunConfig, SeatedTeam

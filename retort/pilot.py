@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.errors import PROVIDER_KINDS, StageError
-from agents.seats.meter import RunAccount
-from distill.collect import collect, now
-from distill.ledger import Ledger
+from agents.models.meter import RunAccount
 from graphs.episode import Table
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 
 from .pipeline import Run

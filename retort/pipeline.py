@@ -29,7 +29,7 @@ from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
 from .table import STAGES, Stage, stages_of
 
 if TYPE_CHECKING:
-    from distill.collect import Collected
+    from graphs.runner.collect import Collected
 
 
 def say(text: str) -> None:
@@ -134,9 +134,9 @@ def form_of(task: Task, share: float) -> Form:
 
 def index(run: Run) -> str:
     """Manuals and facts into library/ and facts.jsonl; what is not read of them into skipped.jsonl."""
-    from agents.library.corpus import scan
-    from agents.library.facts import read_facts
-    from agents.library.index import Library
+    from agents.corpus.documents import scan
+    from agents.corpus.facts import read_facts
+    from agents.corpus.index import Library
 
     corpus = run.config.corpus
     rows: list[dict[str, Any]] = []
@@ -146,7 +146,7 @@ def index(run: Run) -> str:
         rows += [each._asdict() for each in skipped]
         rows += [{"file": corpus.facts.name, **each._asdict()} for each in remarks]
     else:
-        from agents.library.sources import stdlib
+        from agents.corpus.sources import stdlib
 
         documents, facts = stdlib.documents(), stdlib.facts()
     library = Library.build(documents)
@@ -160,9 +160,9 @@ def index(run: Run) -> str:
 
 def exam(run: Run) -> str:
     """Facts into exam.jsonl, held_out.json and exam.json; those that ask nothing into facts_rejected.jsonl."""
-    from agents.library.facts import read_facts
-    from agents.library.index import Library
-    from distill.exam import build_exam
+    from agents.corpus.facts import read_facts
+    from agents.corpus.index import Library
+    from distill.exam.build import build_exam
 
     facts, _ = read_facts(run.folder / "facts.jsonl")
     config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
@@ -182,11 +182,11 @@ def exam(run: Run) -> str:
 
 def collect(run: Run) -> str:
     """The teacher team plays the training tasks into the ledger."""
-    from distill.collect import collect as play_all
-    from distill.collect import now
-    from distill.ledger import Ledger
     from graphs.board import board_parts
     from graphs.episode import Table
+    from graphs.runner.collect import collect as play_all
+    from graphs.runner.collect import now
+    from graphs.runner.ledger import Ledger
 
     options = run.config.collect
     tasks = run.tasks("train")[: options.tasks]
@@ -232,13 +232,13 @@ def summarise(run: Run, name: str, done: Collected) -> None:
 
 def dataset(run: Run) -> str:
     """The ledger into kept.jsonl, dropped.jsonl and the training files; blocked by the leak proof."""
-    from agents.library.index import Library
+    from agents.corpus.index import Library
     from distill.dataset import training_texts, write_dataset
+    from distill.exam.split import HeldOut
     from distill.keep import sort_ledger, write_sorted
     from distill.leaks import leaks
-    from distill.ledger import Ledger
-    from distill.split import HeldOut
     from graphs.episode import Table
+    from graphs.runner.ledger import Ledger
 
     options = run.config.collect
     every = {task.id: task for task in run.tasks()}
@@ -293,7 +293,7 @@ def sft(run: Run) -> str:
 
 def check_budget(run: Run, only: Sequence[str] | None) -> None:
     """Raise ConfigError where the money of a stage that plays could not be counted."""
-    from agents.seats.prices import check_prices
+    from agents.models.prices import check_prices
 
     config = run.config
     plays: list[tuple[str, Mode, Verify]] = []
@@ -387,7 +387,7 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
 
 def unusable(run: Run, stage: str) -> str:
     """Why what a stage made cannot be used although every file is as it was; empty where it can."""
-    from agents.library.index import Library
+    from agents.corpus.index import Library
 
     try:
         if stage == "index":

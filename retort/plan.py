@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.context import Seat
 from agents.folders import is_run_folder
+from agents.models import split_spec
 from agents.prompts import prompt
 from agents.reason import ask
-from agents.seats import split_spec
 from agents.task import Form, Task
 from graphs.contents import recall, remember
 
@@ -207,7 +207,7 @@ def known(path: Path) -> int:
     """Episodes in a ledger, 0 where there is none."""
     if not path.exists():
         return 0
-    from distill.ledger import Ledger
+    from graphs.runner.ledger import Ledger
 
     with Ledger(path) as ledger:
         return len(ledger)

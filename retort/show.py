@@ -48,7 +48,7 @@ def show(run: Path, what: str | None, arm: str | None) -> str:
 
 def recorded(run: Path) -> Iterator[Trajectory]:
     """Every episode of a run: collected ones, then the held-out exam's, then those of the dev tasks."""
-    from distill.ledger import Ledger
+    from graphs.runner.ledger import Ledger
 
     for name in LEDGERS.values():
         path = run / name

@@ -42,7 +42,7 @@ def stored(folder: Path, key: str) -> Episode:
     Raises:
         StageError: none or several do; the message says which there are.
     """
-    from distill.ledger import Ledger
+    from graphs.runner.ledger import Ledger
 
     from .config import load_config
     from .pipeline import Run

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from agents.errors import StageError
-from agents.templates import template_text
+from agents.models.templates import template_text
 from graphs.trajectory import digest
 
 from . import parts
@@ -19,54 +19,33 @@ from .parts import Parts
 if TYPE_CHECKING:
     from .pipeline import Run
 
-LIBRARY = ("agents/files.py", "agents/library/**/*.py")
+LIBRARY = ("agents/files.py", "agents/corpus/**/*.py")
 PLAY = (
     "agents/*.py",
-    "agents/library/*.py",
+    "agents/corpus/*.py",
     "agents/prompts/*",
-    "agents/seats/*.py",
-    "agents/templates/*.py",
+    "agents/models/*.py",
+    "agents/models/templates/*.py",
     "agents/tools/*.py",
-    "agents/transport/*.py",
+    "agents/toolcalls/*.py",
     "graphs/*.py",
     "!graphs/checkpoints.py",
     "!graphs/contents.py",
     "retort/pipeline.py:Run",
 )
 """What plays and judges an episode."""
-EXAM = (
-    "distill/association.py",
-    "distill/audit.py",
-    "distill/baselines.py",
-    "distill/choices.py",
-    "distill/cues.py",
-    "distill/drafts.py",
-    "distill/evidence.py",
-    "distill/exam.py",
-    "distill/fill.py",
-    "distill/guessable.py",
-    "distill/levels.py",
-    "distill/live.py",
-    "distill/names.py",
-    "distill/needs.py",
-    "distill/paraphrase.py",
-    "distill/probe.py",
-    "distill/scenarios.py",
-    "distill/split.py",
-    "distill/statements.py",
-    "distill/tasks.py",
-    "distill/wording.py",
-)
+EXAM = ("distill/exam/*.py",)
 """What builds and audits an exam."""
-RUNNER = ("distill/collect.py", "distill/crew.py", "distill/ledger.py", "distill/share.py")
+RUNNER = ("graphs/runner/*.py",)
 TRAINING = (
     "agents/files.py",
-    "agents/rendering.py",
-    "agents/seats/engine.py",
-    "agents/seats/hf.py",
-    "agents/seats/weights.py",
-    "agents/templates/*.py",
-    "agents/transport/*.py",
+    "agents/models/rendering.py",
+    "agents/models/engine.py",
+    "agents/models/hf.py",
+    "agents/models/bases.py",
+    "agents/models/weights.py",
+    "agents/models/templates/*.py",
+    "agents/toolcalls/*.py",
     "finetune/*.py",
 )
 COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
@@ -206,13 +185,13 @@ STAGES: dict[str, Stage] = {
             (
                 *PLAY,
                 "distill/dataset.py",
-                "distill/evidence.py",
+                "distill/exam/evidence.py",
                 "distill/keep.py",
                 "distill/leaks.py",
-                "distill/ledger.py",
-                "distill/names.py",
-                "distill/split.py",
-                "distill/statements.py",
+                "graphs/runner/ledger.py",
+                "distill/exam/names.py",
+                "distill/exam/split.py",
+                "distill/exam/statements.py",
                 "retort/pipeline.py:dataset",
             ),
             ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json")
@@ -267,20 +246,20 @@ STAGES: dict[str, Stage] = {
             (
                 "agents/answers.py",
                 "agents/context.py",
-                "agents/library/*.py",
+                "agents/corpus/*.py",
                 "agents/redaction.py",
                 "agents/task.py",
-                "distill/baselines.py",
-                "distill/cues.py",
-                "distill/drafts.py",
-                "distill/evidence.py",
-                "distill/guessable.py",
-                "distill/ledger.py",
-                "distill/names.py",
-                "distill/paraphrase.py",
-                "distill/probe.py",
-                "distill/statements.py",
-                "distill/wording.py",
+                "distill/exam/baselines.py",
+                "distill/exam/cues.py",
+                "distill/exam/drafts.py",
+                "distill/exam/evidence.py",
+                "distill/exam/guessable.py",
+                "graphs/runner/ledger.py",
+                "distill/exam/names.py",
+                "distill/exam/paraphrase.py",
+                "distill/exam/probe.py",
+                "distill/exam/statements.py",
+                "distill/exam/wording.py",
                 "evals/**/*",
                 "graphs/trajectory.py",
                 "retort/boards.py",

@@ -22,10 +22,11 @@ from urllib.parse import urlsplit
 from agents.context import Board, McpServer, Seat
 from agents.errors import RetortError, SeatError, TrustError
 from agents.files import write_json
+from agents.models import split_spec
+from agents.models.bases import tiny_base
+from agents.models.templates import BUNDLED, template_text
+from agents.models.weights import find_weights
 from agents.redaction import redacted
-from agents.seats import split_spec
-from agents.seats.weights import find_weights, tiny_base
-from agents.templates import BUNDLED, template_text
 from graphs.contents import sha256_of
 
 from .config import RunConfig

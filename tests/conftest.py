@@ -18,7 +18,7 @@ from pathlib import Path
 import little
 import pytest
 
-from agents.seats import close_seats
+from agents.models import close_seats
 
 STATE = tempfile.TemporaryDirectory(prefix="retort-tests-")
 os.environ["XDG_STATE_HOME"] = STATE.name  # what a test agrees to is nobody's who runs the tests

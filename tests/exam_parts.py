@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.answers import bears, canonical, fold, match_option, normalise
-from agents.library.facts import Fact
-from agents.library.index import Library
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
 from agents.task import Hop, Task
-from distill.drafts import Draft
-from distill.exam import Exam, ExamConfig
+from distill.exam.build import Exam, ExamConfig
+from distill.exam.drafts import Draft
+from distill.exam.scenarios import version
+from distill.exam.split import chunk_text
 from distill.leaks import leaks
-from distill.scenarios import version
-from distill.split import chunk_text
 
 
 def draft(number: int, gold: str, **changes: Any) -> Draft:

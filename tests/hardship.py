@@ -29,7 +29,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from kettle_run import CONFIG, folder_of  # noqa: E402
 
-from distill.ledger import Ledger  # noqa: E402
+from graphs.runner.ledger import Ledger  # noqa: E402
 from retort.cli import SINGLE  # noqa: E402
 from retort.stages import unmark  # noqa: E402
 from retort.table import STAGES as TABLE  # noqa: E402

@@ -13,7 +13,7 @@ from typing import Any
 
 from openai_server import to_langchain, to_openai
 
-from agents.seats.scripted import Scripted
+from agents.models.scripted import Scripted
 
 MARK = "FAULT-OF-THE-ENDPOINT"
 """Stands in everything that a broken reply says, so that a test can look for it where it must not be."""

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from agents.context import Board, Context, Seat, Team
+from agents.corpus.documents import Document
+from agents.corpus.index import Library
 from agents.files import write_json, write_jsonl
-from agents.library.corpus import Document
-from agents.library.index import Library
 from agents.task import Hop, Task
 
 MODULES = ("heater", "pump", "valve", "panel", "alarm", "radio")

@@ -16,7 +16,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from agents.seats.scripted import Scripted, open_scripted
+from agents.models.scripted import Scripted, open_scripted
 
 Fault = Callable[[int, dict[str, Any]], tuple[int, Any] | str | None]
 """Number of the request (from 1) and its body -> status and JSON (or bytes) instead of the reply; "cut" breaks the

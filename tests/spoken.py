@@ -12,7 +12,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from agents.seats.scripted import Scripted
+from agents.models.scripted import Scripted
 
 CALLS = {
     "text": re.compile(r"^Action: (?P<name>.*)\nAction Input: (?P<args>.*)$", re.MULTILINE),

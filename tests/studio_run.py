@@ -19,9 +19,9 @@ import little
 import silence
 
 from agents.files import write_text
-from agents.seats import close_seats
-from distill.ledger import Ledger
+from agents.models import close_seats
 from graphs.episode import Table, play
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 from retort.config import load_config, write_resolved
 from retort.folders import claim

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from agents.files import write_json, write_jsonl, write_text
-from agents.seats.meter import Account
+from agents.models.meter import Account
 from agents.task import LEVELS, Hop, Task
-from distill.collect import Collected
 from evals.rows import ArmSpec
 from evals.weighed import Option, Weighed
+from graphs.runner.collect import Collected
 from graphs.trajectory import Hit, Search, Trajectory, Usage, Verdict
 
 BOARD = "b0a2d00000000001"

@@ -16,7 +16,7 @@ import silence
 from openai_server import serving
 
 from agents.files import write_json, write_text
-from agents.seats.scripted import LineScript
+from agents.models.scripted import LineScript
 from retort.ask import PROMPT, ask
 from retort.config import load_config, write_resolved
 

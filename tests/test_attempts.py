@@ -12,8 +12,8 @@ import pytest
 from openai_server import serving
 
 from agents.context import Board, Seat, Team
-from agents.seats.meter import Meter, metered
-from agents.seats.scripted import AnswerKey, LineScript
+from agents.models.meter import Meter, metered
+from agents.models.scripted import AnswerKey, LineScript
 from agents.task import Task
 from graphs.episode import Table, play
 

@@ -11,11 +11,11 @@ from exam_parts import draft, question
 
 from agents.errors import ExamError
 from agents.task import Task
-from distill.audit import FEWEST, audit, blamed, guesses, refuse, renew, shown
-from distill.choices import Dealt
-from distill.drafts import Draft
-from distill.fill import Filled
-from distill.probe import Probe, cross_fitted, hits
+from distill.exam.audit import FEWEST, audit, blamed, guesses, refuse, renew, shown
+from distill.exam.choices import Dealt
+from distill.exam.drafts import Draft
+from distill.exam.fill import Filled
+from distill.exam.probe import Probe, cross_fitted, hits
 
 CELLS = ("test", "train0", "train1")
 Row = tuple[str, str, list[str]]

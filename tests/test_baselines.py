@@ -8,7 +8,7 @@ import pytest
 from exam_parts import question
 
 from agents.task import Form, Task
-from distill.baselines import BASELINES, baselines, chances, company, families, values_told
+from distill.exam.baselines import BASELINES, baselines, chances, company, families, values_told
 
 FOUR = ("on", "off", "auto", "never")
 

@@ -12,8 +12,8 @@ from tiny_models import BARE, FUSSY, MARKED, PLAIN, SEARCH, episode, sft_file, t
 
 from agents.context import Seat
 from agents.errors import ProofError, SeatError
-from agents.rendering import load_tokenizer, render, stop_ids, turn_end
-from agents.seats.hf import open_hf
+from agents.models.hf import open_hf
+from agents.models.rendering import load_tokenizer, render, stop_ids, turn_end
 from finetune.rows import IGNORED, Row, masked_dataset, read_episodes, spans, spoken
 from finetune.sft import SftConfig, sft
 from finetune.training import fingerprint

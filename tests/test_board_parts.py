@@ -38,9 +38,9 @@ print(json.dumps(found))
 """
 PLAYING = (
     "agents/search.py",
-    "agents/library/index.py",
+    "agents/corpus/index.py",
     "agents/tools/kit.py",
-    "agents/transport/hermes.py",
+    "agents/toolcalls/hermes.py",
     "graphs/react.py",
     "graphs/act.py",
 )

@@ -11,10 +11,10 @@ from openai_server import serving
 
 from agents.context import Seat
 from agents.errors import ProviderError
-from agents.seats.scripted import LineScript
-from distill.collect import Collected, collect, now
-from distill.ledger import Ledger
+from agents.models.scripted import LineScript
 from graphs.episode import Table
+from graphs.runner.collect import Collected, collect, now
+from graphs.runner.ledger import Ledger
 from retort.cli import main
 
 CONFIG = """

@@ -13,7 +13,7 @@ from langgraph.graph.message import add_messages
 from langgraph.types import StateUpdate
 
 from agents.context import Context
-from agents.seats.meter import Account
+from agents.models.meter import Account
 from agents.task import Task
 from graphs.checkpoints import Superstep, read_question, shared, supersteps
 from graphs.episode import Table, opening_state, plain_messages, record

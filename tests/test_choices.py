@@ -14,9 +14,9 @@ import silence
 from exam_parts import draft
 
 from agents.answers import canonical
-from distill.association import Association
-from distill.choices import OPTIONS, Dealt, affinity, fits, rings
-from distill.drafts import Draft, value_type
+from distill.exam.association import Association
+from distill.exam.choices import OPTIONS, Dealt, affinity, fits, rings
+from distill.exam.drafts import Draft, value_type
 
 NOTHING = Association([])
 """Knows of no question: only the looks of two questions and golds count."""
@@ -165,7 +165,7 @@ def test_a_gold_that_stands_in_its_question_tells_itself() -> None:
 def test_scores_do_not_depend_on_the_order_of_sets() -> None:
     """Sums of floats do: an exam would be another one in each process."""
     program = (
-        "from exam_parts import draft; from distill.association import Association\n"
+        "from exam_parts import draft; from distill.exam.association import Association\n"
         "names = ['alpha', 'bravo', 'charlie', 'delta', 'echo', 'foxtrot', 'golf', 'hotel', 'india', 'juliett']\n"
         "rows = [draft(n, str(n % 7), question=' '.join(names[:2 + n % 9]), cell=f'train{n % 4}') for n in range(60)]\n"
         "known = Association(rows); print([known.score(d, str(k)) for d in rows for k in range(7)])\n"

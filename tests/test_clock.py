@@ -12,7 +12,7 @@ from langchain_core.messages import HumanMessage
 from tiny_models import tiny_model
 
 from agents.context import Board, Limits, Seat
-from agents.seats.desk import call
+from agents.models.desk import call
 from graphs.episode import Table, play
 from graphs.react import over_limit, seconds_left
 

@@ -19,12 +19,12 @@ from openai_server import serving
 from agents.context import Seat
 from agents.errors import LedgerError, ProviderError, SeatError
 from agents.files import read_jsonl
-from agents.seats.scripted import Scripted, open_scripted
+from agents.models.scripted import Scripted, open_scripted
 from agents.task import Task
-from distill.collect import collect
 from distill.keep import sort_ledger, write_sorted
-from distill.ledger import Ledger
 from graphs.episode import Table, play
+from graphs.runner.collect import collect
+from graphs.runner.ledger import Ledger
 
 HERE = Path(__file__).resolve().parent
 
@@ -95,8 +95,9 @@ def test_kill_minus_nine_and_run_again(kettle: Path, tmp_path: Path) -> None:
     """Killed while it collects, the run ends with the very kept.jsonl of a run that nobody killed."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[4]); from pathlib import Path; import little\n"
-        "from test_collect import training; from agents.context import Seat; from distill.collect import collect, now\n"
-        "from distill.ledger import Ledger; from graphs.episode import Table\n"
+        "from test_collect import training; from agents.context import Seat\n"
+        "from graphs.runner.collect import collect, now\n"
+        "from graphs.runner.ledger import Ledger; from graphs.episode import Table\n"
         "kettle = Path(sys.argv[1]); table = Table.lay(little.context(kettle, Seat(model='openai:m@' + sys.argv[3])))\n"
         "with Ledger(Path(sys.argv[2])) as ledger:\n"
         "    done = now(collect(training(kettle), table, ledger, concurrency=4)); print(done.played, flush=True)\n"

@@ -15,11 +15,11 @@ import pytest
 
 from agents.context import Board, Limits, Price, Seat
 from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
-from agents.seats.meter import Budget, RunAccount
-from distill.collect import Collected, collect, now, stopped, ticking
-from distill.ledger import Ledger
-from distill.share import SETTLE_SECONDS, Tally
+from agents.models.meter import Budget, RunAccount
 from graphs.episode import Table
+from graphs.runner.collect import Collected, collect, now, stopped, ticking
+from graphs.runner.ledger import Ledger
+from graphs.runner.worker import SETTLE_SECONDS, Tally
 
 TASKS = [task for task in little.tasks(little.library()) if task.split == "train"][:6]
 

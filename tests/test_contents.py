@@ -77,7 +77,7 @@ def test_an_adapter_is_played_with_its_base(tmp_path: Path) -> None:
 
 
 def test_tiny_base_is_known_by_its_weights() -> None:
-    from agents.seats.weights import tiny_base
+    from agents.models.bases import tiny_base
 
     assert seat_identity(Seat(model="hf:tiny-base")) == seat_identity(Seat(model=f"hf:{tiny_base()}"))
 

@@ -11,11 +11,11 @@ import little
 import pytest
 from kettle_run import folder_of
 
+from agents.corpus import documents as corpus
+from agents.corpus.documents import pages, scan
+from agents.corpus.facts import Fact, read_facts
 from agents.errors import CorpusError, ExamError
-from agents.library import corpus
-from agents.library.corpus import pages, scan
-from agents.library.facts import Fact, read_facts
-from distill.exam import ExamConfig, build_exam
+from distill.exam.build import ExamConfig, build_exam
 from retort.cli import main
 
 

@@ -20,11 +20,11 @@ from openai_server import Server, serving
 from agents.context import Price, Seat
 from agents.errors import ConfigError, RetortError
 from agents.files import write_text
-from agents.seats.scripted import AnswerKey
+from agents.models.scripted import AnswerKey
 from agents.task import Task
-from distill.collect import collect, now
-from distill.ledger import Ledger
 from graphs.episode import Table
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Usage
 from retort.cli import main
 from retort.pilot import forecast
@@ -35,8 +35,8 @@ import signal, sys; sys.path.insert(0, sys.argv[4])
 from pathlib import Path
 import little
 from agents.context import Seat
-from distill.collect import collect, now
-from distill.ledger import Ledger
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 from graphs.episode import Table
 
 if __name__ == "__main__":

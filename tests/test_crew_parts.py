@@ -16,12 +16,12 @@ import pytest
 
 from agents.context import Seat, Team
 from agents.errors import LedgerError, RetortError, SeatError
-from agents.seats.meter import Budget
+from agents.models.meter import Budget
 from agents.task import Task
-from distill.crew import SharedSignals, crew, gather, narrowed, run_loop, work
-from distill.ledger import Ledger
-from distill.share import Order, Tally
 from graphs.episode import Table
+from graphs.runner.ledger import Ledger
+from graphs.runner.processes import SharedSignals, crew, gather, narrowed, run_loop, work
+from graphs.runner.worker import Order, Tally
 
 TASKS = [task for task in little.tasks(little.library()) if task.split == "train"][:5]
 Told = list[tuple[int, ...]]

@@ -8,8 +8,8 @@ from typing import Any
 
 import synthetic_run as synthetic
 
+from agents.corpus.chunks import Chunk
 from agents.files import read_json, read_jsonl
-from agents.library.chunks import Chunk
 from distill.dataset import DatasetConfig, card, cpt_row, sft_row, training_text, training_texts, write_dataset
 from distill.keep import sort_ledger
 from graphs.trajectory import Trajectory

@@ -11,9 +11,9 @@ import pytest
 from openai_server import serving
 
 from agents.context import Board, Limits, Seat, Team
-from agents.seats.desk import call
-from agents.seats.meter import Meter, metered
-from agents.seats.scripted import LineScript
+from agents.models.desk import call
+from agents.models.meter import Meter, metered
+from agents.models.scripted import LineScript
 from graphs.episode import Table, play
 from graphs.trajectory import Trajectory
 

@@ -43,7 +43,7 @@ def test_what_the_board_can_need_grows_with_its_limits() -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    from agents.seats.engine import close_engines
+    from agents.models.engine import close_engines
 
     folder = tmp_path_factory.mktemp("doctor")
     tiny_model(folder / "good", positions=8192)

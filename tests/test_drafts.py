@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from agents.library.facts import Fact
+from agents.corpus.facts import Fact
 from agents.task import Hop
-from distill.drafts import Draft, draft, value_type
-from distill.evidence import Known
+from distill.exam.drafts import Draft, draft, value_type
+from distill.exam.evidence import Known
 
 
 @pytest.mark.parametrize(

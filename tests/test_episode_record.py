@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from agents.context import Board, Limits, ToolFaults
-from agents.seats.meter import Budget, Meter, OwnPurse, metered
+from agents.models.meter import Budget, Meter, OwnPurse, metered
 from agents.state import Spent
 from agents.tools import offered
 from agents.tools.faults import planned

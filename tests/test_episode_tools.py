@@ -14,11 +14,11 @@ from agents.context import Board, Context, McpServer, Team, ToolFaults
 from agents.files import read_jsonl
 from agents.task import Task
 from agents.tools import close_kits
-from distill.collect import collect, now
 from distill.dataset import DatasetConfig, sft_row, write_dataset
 from distill.keep import sort_ledger
-from distill.ledger import Ledger
 from graphs.episode import Table, play
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 
 HERE = Path(__file__).resolve().parent
 OWN = '''

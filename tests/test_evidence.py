@@ -7,10 +7,10 @@ from pathlib import Path
 import little
 import pytest
 
-from agents.library.corpus import read_corpus
-from agents.library.facts import Fact, read_facts
-from agents.library.index import Library
-from distill.evidence import find_evidence, labels
+from agents.corpus.documents import read_corpus
+from agents.corpus.facts import Fact, read_facts
+from agents.corpus.index import Library
+from distill.exam.evidence import find_evidence, labels
 
 
 def fact(entity: str, value: str, **more: str) -> Fact:

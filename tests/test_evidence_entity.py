@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from agents.library.corpus import Document
-from agents.library.facts import Fact
-from agents.library.index import Library
-from distill.evidence import Evidence, find_evidence
+from agents.corpus.documents import Document
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
+from distill.exam.evidence import Evidence, find_evidence
 
 
 def fact(entity: str, value: str, attribute: str = "default", **more: Any) -> Fact:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from agents.corpus.chunks import Chunk
+from agents.corpus.documents import Document
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
 from agents.errors import ExamError
-from agents.library.chunks import Chunk
-from agents.library.corpus import Document
-from agents.library.facts import Fact
-from agents.library.index import Library
-from distill.evidence import LONG_LINE, best_line, find_evidence, labels, module_label, speaks_of, support
+from distill.exam.evidence import LONG_LINE, best_line, find_evidence, labels, module_label, speaks_of, support
 
 
 def fact(entity: str = "pump_rate", attribute: str = "default", value: str = "60s", **more: Any) -> Fact:

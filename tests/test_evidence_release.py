@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from agents.library.corpus import Document
-from agents.library.facts import Fact
-from agents.library.index import Library
-from distill.evidence import find_evidence
-from distill.scenarios import is_release, releases, version
+from agents.corpus.documents import Document
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
+from distill.exam.evidence import find_evidence
+from distill.exam.scenarios import is_release, releases, version
 
 
 def facts(attribute: str, *values: str) -> list[Fact]:

@@ -17,14 +17,14 @@ import pytest
 import silence
 from exam_parts import check, draft, with_options
 
+from agents.corpus.documents import read_corpus
+from agents.corpus.facts import Fact, read_facts
+from agents.corpus.index import Library
 from agents.errors import ExamError
-from agents.library.corpus import read_corpus
-from agents.library.facts import Fact, read_facts
-from agents.library.index import Library
-from distill.exam import Exam, ExamConfig, build_exam, cell_of, unseen_first
-from distill.names import Names
-from distill.paraphrase import as_asked
-from distill.tasks import aliases
+from distill.exam.build import Exam, ExamConfig, build_exam, cell_of, unseen_first
+from distill.exam.names import Names
+from distill.exam.paraphrase import as_asked
+from distill.exam.tasks import aliases
 
 CONFIG = ExamConfig(train=60, dev=8, test=40, held_out=0.35)
 FREE = CONFIG.model_copy(update={"choice": False})
@@ -81,9 +81,9 @@ def test_the_summary_says_what_there_is_and_what_guessing_gets(exam: Exam) -> No
 def test_same_seed_same_exam(exam: Exam) -> None:
     """In another process, too, where sets come in another order."""
     program = (
-        "import sys, little; from pathlib import Path; from agents.library.corpus import read_corpus\n"
-        "from agents.library.facts import read_facts; from agents.library.index import Library\n"
-        "from distill.exam import ExamConfig, build_exam\n"
+        "import sys, little; from pathlib import Path; from agents.corpus.documents import read_corpus\n"
+        "from agents.corpus.facts import read_facts; from agents.corpus.index import Library\n"
+        "from distill.exam.build import ExamConfig, build_exam\n"
         "root = little.write_microdomain(Path(sys.argv[1])); found, _ = read_facts(root / 'facts.jsonl')\n"
         "library = Library.build(read_corpus(root / 'manual'))\n"
         "print(build_exam(found, library, ExamConfig.model_validate_json(sys.argv[2])).model_dump_json())\n"

@@ -10,12 +10,12 @@ import pytest
 from exam_parts import check
 
 from agents.answers import normalise
-from agents.library.facts import Fact
-from agents.library.index import Library
-from agents.library.sources.stdlib import documents, facts
-from distill.exam import Exam, ExamConfig, build_exam
-from distill.live import bound, evaluate, other_value, required, resolve, settable
-from distill.paraphrase import as_asked
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
+from agents.corpus.sources.stdlib import documents, facts
+from distill.exam.build import Exam, ExamConfig, build_exam
+from distill.exam.live import bound, evaluate, other_value, required, resolve, settable
+from distill.exam.paraphrase import as_asked
 
 CONFIG = ExamConfig(train=200, dev=20, test=60, held_out=0.3)
 MODULES = {

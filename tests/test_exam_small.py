@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from exam_parts import check
 
+from agents.corpus.documents import Document
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
 from agents.errors import ExamError
-from agents.library.corpus import Document
-from agents.library.facts import Fact
-from agents.library.index import Library
 from agents.task import Task
-from distill.exam import KINDS, LEAST_UNSEEN, MOST_UNSEEN, Exam, ExamConfig, build_exam
-from distill.split import HeldOut, Names
+from distill.exam.build import KINDS, LEAST_UNSEEN, MOST_UNSEEN, Exam, ExamConfig, build_exam
+from distill.exam.split import HeldOut, Names
 
 MODULES = ("heater", "pump", "valve", "panel", "alarm", "radio", "lid", "hose", "lamp")
 SMALL = ExamConfig(train=40, dev=6, test=20, held_out=0.3, held_out_modules=0.2)

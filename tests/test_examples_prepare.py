@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from agents.library.corpus import read_corpus
-from agents.library.facts import Fact, read_facts
-from agents.library.index import Library
-from distill.evidence import find_evidence
+from agents.corpus.documents import read_corpus
+from agents.corpus.facts import Fact, read_facts
+from agents.corpus.index import Library
+from distill.exam.evidence import find_evidence
 from retort.config import load_config
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -9,10 +9,10 @@ import pytest
 from exam_parts import draft
 
 from agents.task import Level
-from distill.association import Association
-from distill.choices import Dealt
-from distill.drafts import Draft
-from distill.fill import Filled, fill, in_turn, mixture, poured, size_of
+from distill.exam.association import Association
+from distill.exam.choices import Dealt
+from distill.exam.drafts import Draft
+from distill.exam.fill import Filled, fill, in_turn, mixture, poured, size_of
 
 LEVELS: dict[str, Level] = {
     "lookup": "engineer", "bridge": "professional", "pair": "professional", "example": "consultant",

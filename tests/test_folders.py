@@ -10,7 +10,7 @@ import pytest
 
 from agents.errors import FolderError
 from agents.folders import RECORD, contents, made_folder, refuse_foreign, refuse_occupied
-from agents.seats.weights import tiny_base
+from agents.models.bases import tiny_base
 from retort.cli import main
 
 

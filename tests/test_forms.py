@@ -13,7 +13,7 @@ import synthetic_run as synthetic
 from agents.errors import BoardError, ConfigError, StageError
 from agents.files import read_jsonl, write_jsonl, write_text
 from agents.task import Task
-from distill.baselines import BASELINES, Chances, Guess, Registered
+from distill.exam.baselines import BASELINES, Chances, Guess, Registered
 from evals.compare import best_by_level, best_trivial, groups_of, level_comparisons
 from evals.leaderboard import ArmSpec, Leaderboard, build_leaderboard, format_table, read_arm, write_leaderboard
 from evals.looks import different_students, looked, looks

@@ -16,7 +16,7 @@ from kettle_run import CONFIG, folder_of
 from openai_server import serving
 
 from agents.files import read_json
-from agents.seats.scripted import Scripted, open_scripted
+from agents.models.scripted import Scripted, open_scripted
 from retort.cli import main
 from retort.config import load_config
 from retort.pipeline import Run
@@ -54,11 +54,11 @@ def edited(root: Path, text: str) -> None:
 
 CODE = {
     "agents/prompts/react.txt": {"collect", "dataset", "evaluate"},
-    "agents/seats/gate.py": {"collect", "dataset", "evaluate"},
-    "agents/seats/hf.py": {"collect", "dataset", "cpt", "sft", "evaluate"},
-    "agents/library/sources/stdlib.py": {"index", "exam"},
-    "distill/exam.py": {"exam"},
-    "distill/share.py": {"collect", "evaluate"},
+    "agents/models/gate.py": {"collect", "dataset", "evaluate"},
+    "agents/models/hf.py": {"collect", "dataset", "cpt", "sft", "evaluate"},
+    "agents/corpus/sources/stdlib.py": {"index", "exam"},
+    "distill/exam/build.py": {"exam"},
+    "graphs/runner/worker.py": {"collect", "evaluate"},
     "distill/keep.py": {"dataset"},
     "distill/leaks.py": {"dataset"},
     "finetune/pretrain.py": {"cpt"},
@@ -69,7 +69,7 @@ CODE = {
     "retort/cli.py": set(),
     "retort/show.py": set(),
     "graphs/checkpoints.py": set(),
-    "finetune/tiny/recipe.py": set(),
+    "recipes/tiny_base/recipe.py": set(),
 }
 
 
@@ -237,7 +237,7 @@ def test_what_changes_while_a_stage_is_done_makes_it_stale(tmp_path: Path) -> No
 
 def test_stages_json_has_the_named_parts(whole: Path) -> None:
     marks = read_json(whole / "run" / "stages.json", "run")
-    assert {"config.exam.train", "code.distill/exam.py", "file.facts.jsonl"} <= set(marks["exam"]["parts"])
+    assert {"config.exam.train", "code.distill/exam/build.py", "file.facts.jsonl"} <= set(marks["exam"]["parts"])
     assert {"team.student.reason.weights", "code.agents/prompts/react.txt"} <= set(marks["evaluate"]["parts"])
     assert "weights.base" in marks["cpt"]["parts"]
     assert marks["exam"]["made"]["exam.jsonl"]["size"] == (whole / "run" / "exam.jsonl").stat().st_size

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from agents.seats.gate import Gate
-from agents.seats.meter import Budget, Meter, OwnPurse, current_meter, metered
-from agents.seats.turns import AT_ONCE, TURN_SECONDS, Turnstile
+from agents.models.gate import Gate
+from agents.models.meter import Budget, Meter, OwnPurse, current_meter, metered
+from agents.models.turns import AT_ONCE, TURN_SECONDS, Turnstile
 from agents.state import Spent
 
 

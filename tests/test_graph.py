@@ -11,7 +11,7 @@ from openai_server import serving
 
 from agents.context import Board, Limits, Seat
 from agents.errors import ProviderError
-from agents.seats.scripted import LineScript
+from agents.models.scripted import LineScript
 from graphs.board import board_parts
 from graphs.episode import Table, play
 from graphs.react import graph

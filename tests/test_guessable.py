@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from exam_parts import draft
 
-from distill.drafts import Draft
-from distill.guessable import among, folds, guessed, hard, neighbours
+from distill.exam.drafts import Draft
+from distill.exam.guessable import among, folds, guessed, hard, neighbours
 
 CELLS = ("test", "dev", "train0", "train1", "train2", "train3")
 ALLOWED = 0.08

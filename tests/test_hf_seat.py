@@ -14,9 +14,9 @@ from langchain_core.messages import HumanMessage
 from tiny_models import SEARCH, tiny_model
 
 from agents.errors import SeatError
-from agents.seats.engine import CACHE_BYTES, Engine, Request, close_engines, engine_for
-from agents.seats.hf import HFChat, open_hf
-from agents.seats.weights import find_weights
+from agents.models.engine import CACHE_BYTES, Engine, Request, close_engines, engine_for
+from agents.models.hf import HFChat, open_hf
+from agents.models.weights import find_weights
 
 QUESTIONS = ["What is the capital of France?" + " city" * (7 * at % 23) for at in range(12)]
 

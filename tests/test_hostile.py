@@ -12,13 +12,13 @@ from openai_server import serving
 
 from agents.context import Limits, Price, Seat
 from agents.errors import BudgetError
-from agents.seats.meter import Budget
-from agents.seats.scripted import AnswerKey
+from agents.models.meter import Budget
+from agents.models.scripted import AnswerKey
 from agents.task import Task
-from distill.collect import collect, now
 from distill.keep import sort_ledger
-from distill.ledger import Ledger
 from graphs.episode import Table
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 
 TASKS = 300
 COUNTED = {

@@ -85,7 +85,7 @@ def test_help_is_quick_and_light() -> None:
         "retort.stages",
         "finetune.sft",
         "finetune.pretrain",
-        "distill.exam",
+        "distill.exam.build",
         "evals.leaderboard",
     ],
 )

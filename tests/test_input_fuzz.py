@@ -13,10 +13,10 @@ import pytest
 import tomli_w
 from bad_inputs import small
 
+from agents.corpus.facts import read_facts
+from agents.corpus.index import Library
 from agents.errors import RetortError
-from agents.library.facts import read_facts
-from agents.library.index import Library
-from distill.exam import ExamConfig, build_exam
+from distill.exam.build import ExamConfig, build_exam
 from retort.cli import main
 from retort.config import RunConfig, load_config
 from retort.lines import facts_needed, passed_over, rejected
@@ -171,6 +171,6 @@ def test_2000_facts_files(project: Path) -> None:
 
 def little_page() -> Any:
     """The one page of the project as a document."""
-    from agents.library.corpus import Document
+    from agents.corpus.documents import Document
 
     return Document(id="heater", title="The heater", text=little.pages()["heater.md"], source="manual/heater.md")

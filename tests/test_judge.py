@@ -17,8 +17,8 @@ from agents.answers import Final, parse_final
 from agents.context import Context, Price, Seat, Team
 from agents.first_thought import PREFIX_CHARS, first_sentence, first_thought, opened_with, with_prefix
 from agents.judge import PASSAGES_CHARS, REASON_CHARS, Judgement, critique_of, judge, round_quote, shown
+from agents.models.scripted import LineScript
 from agents.prompts import prompt
-from agents.seats.scripted import LineScript
 from graphs.episode import Table, play
 
 FINAL = Final(answer="B", quotes=("Default: 171",))

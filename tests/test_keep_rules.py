@@ -10,7 +10,7 @@ import pytest
 import synthetic_run as synthetic
 
 from agents.files import read_jsonl
-from agents.seats.meter import Account
+from agents.models.meter import Account
 from agents.task import Task
 from distill.keep import FILTERS, keep, legend, reason_to_drop, rescored, sort_ledger, write_sorted
 from graphs.trajectory import Search, Trajectory

@@ -13,7 +13,7 @@ import synthetic_run as synthetic
 
 from agents.errors import BoardError, StageError
 from agents.files import read_jsonl, write_jsonl
-from distill.baselines import BASELINES
+from distill.exam.baselines import BASELINES
 from evals.leaderboard import (
     ArmSpec,
     Leaderboard,

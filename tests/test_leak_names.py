@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from agents.corpus.documents import Document
+from agents.corpus.index import Library
 from agents.errors import ProofError
-from agents.library.corpus import Document
-from agents.library.index import Library
 from agents.task import Task
+from distill.exam.names import Names
+from distill.exam.split import HeldOut
 from distill.leaks import grams, leaks, split_words
-from distill.names import Names
-from distill.split import HeldOut
 
 LONG, SHORT, OTHER = "North Isle of Fog and Mist", "North Isle", "Old North Isle"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from agents.corpus.documents import Document
+from agents.corpus.index import Library
 from agents.errors import ProofError
-from agents.library.corpus import Document
-from agents.library.index import Library
 from agents.task import Task
+from distill.exam.split import HeldOut
 from distill.leaks import RUN, SHOWN, LeakReport, grams, leaks, page_grams, question_grams
-from distill.split import HeldOut
 
 EIGHT = "one two three four five six seven eight"
 NINE = f"{EIGHT} nine"

@@ -10,15 +10,15 @@ from typing import Any
 import little
 import pytest
 
+from agents.corpus.documents import Document
+from agents.corpus.index import Library
 from agents.errors import ProofError
-from agents.library.corpus import Document
-from agents.library.index import Library
 from agents.task import Task
 from distill.dataset import DatasetConfig, training_texts, write_dataset
+from distill.exam.names import Names, distinctive, tokens
+from distill.exam.split import HeldOut
 from distill.keep import sort_ledger
 from distill.leaks import leaks
-from distill.names import Names, distinctive, tokens
-from distill.split import HeldOut
 from graphs.episode import Table, play
 
 PAGES = {

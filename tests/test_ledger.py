@@ -10,10 +10,10 @@ import pytest
 import synthetic_run as synthetic
 
 from agents.errors import LedgerError, ProviderError
-from agents.seats.meter import Meter
+from agents.models.meter import Meter
 from agents.state import Spent
 from agents.task import Task
-from distill.ledger import Ledger
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 
 

@@ -8,13 +8,13 @@ from collections import Counter, defaultdict
 import pytest
 
 from agents.answers import normalise
-from agents.library.facts import Fact
+from agents.corpus.facts import Fact
 from agents.task import Hop
-from distill.drafts import Draft, value_type
-from distill.evidence import Known
-from distill.levels import bridges, lookups, pair_question, pairs, thinned
-from distill.scenarios import effective, in_force, is_release, releases, version
-from distill.wording import wording
+from distill.exam.drafts import Draft, value_type
+from distill.exam.evidence import Known
+from distill.exam.levels import bridges, lookups, pair_question, pairs, thinned
+from distill.exam.scenarios import effective, in_force, is_release, releases, version
+from distill.exam.wording import wording
 
 
 def known(entity: str, value: str, attribute: str = "default", **more: str) -> Known:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.corpus.chunks import split
+from agents.corpus.documents import Document, from_html, from_rst, read_corpus, scan
+from agents.corpus.facts import read_facts
+from agents.corpus.index import Library, words
 from agents.errors import CorpusError, ExamError, StageError
-from agents.library.chunks import split
-from agents.library.corpus import Document, from_html, from_rst, read_corpus, scan
-from agents.library.facts import read_facts
-from agents.library.index import Library, words
 
 PAGE = """# Cache module
 

@@ -15,9 +15,9 @@ from tiny_models import tiny_model
 from agents.context import Seat, Team
 from agents.errors import ConfigError, SeatError
 from agents.files import read_jsonl, write_jsonl
-from agents.seats.engine import close_engines
-from agents.seats.hf import open_hf
-from agents.seats.likelihood import ROWS, Continuation, batches, continued, logprobs
+from agents.models.engine import close_engines
+from agents.models.hf import open_hf
+from agents.models.likelihood import ROWS, Continuation, batches, continued, logprobs
 from agents.task import Task
 from evals.leaderboard import ArmSpec, build_leaderboard, format_table
 from evals.likelihood import weigh

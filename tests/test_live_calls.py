@@ -11,11 +11,22 @@ from typing import Any
 
 import pytest
 
-from agents.library.facts import Fact
+from agents.corpus.facts import Fact
 from agents.task import Hop
-from distill.drafts import Draft
-from distill.evidence import Known
-from distill.live import LONG_CALL, bound, calls, evaluate, examples, other_value, required, resolve, runnable, settable
+from distill.exam.drafts import Draft
+from distill.exam.evidence import Known
+from distill.exam.live import (
+    LONG_CALL,
+    bound,
+    calls,
+    evaluate,
+    examples,
+    other_value,
+    required,
+    resolve,
+    runnable,
+    settable,
+)
 
 
 def known(entity: str, attribute: str, value: str, module: str | None = None, **more: Any) -> Known:

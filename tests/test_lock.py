@@ -16,8 +16,8 @@ from kettle_run import CONFIG, folder_of
 from openai_server import Server, serving
 
 from agents.errors import StageError
-from agents.seats.scripted import Scripted, open_scripted
-from distill.ledger import Ledger
+from agents.models.scripted import Scripted, open_scripted
+from graphs.runner.ledger import Ledger
 from retort.cli import SINGLE, main
 from retort.lock import LOCK, OWNER, alone
 

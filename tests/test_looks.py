@@ -11,9 +11,9 @@ from synthetic_run import episode, make_task, play, write_arm
 from agents.errors import StageError
 from agents.files import write_json, write_jsonl, write_text
 from agents.task import Task
-from distill.ledger import Ledger
 from evals.scores import score
 from evals.stats import mcnemar, newcombe, pairs
+from graphs.runner.ledger import Ledger
 from retort.against import compared, text
 from retort.cli import main
 from retort.listing import Listing, Wanted

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tiny_models import sft_file, tiny_model
 
-from agents.rendering import load_tokenizer
-from agents.seats.weights import find_weights
+from agents.models.rendering import load_tokenizer
+from agents.models.weights import find_weights
 from finetune.rows import episodes_dataset, read_episodes
 from finetune.settings import TrainConfig
 from finetune.trainer import build_trainer, open_base

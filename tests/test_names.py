@@ -7,7 +7,7 @@ import re
 import time
 from itertools import pairwise
 
-from distill.names import Names
+from distill.exam.names import Names
 
 WORDS = ("north", "south", "isle", "of", "man", "new", "San", "x=", "[a]", "/b", "c++", "-d", "e.f", "é", "g-h")
 SIGNS = (" ", " ", " ", ", ", "-", ".", "=", "\n", "_", "")

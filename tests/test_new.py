@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.library.corpus import read_corpus
-from agents.library.facts import read_facts
-from agents.library.index import Library
-from distill.evidence import find_evidence
+from agents.corpus.documents import read_corpus
+from agents.corpus.facts import read_facts
+from agents.corpus.index import Library
+from distill.exam.evidence import find_evidence
 from retort.cli import main
 from retort.config import load_config
 from retort.new import new

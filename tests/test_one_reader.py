@@ -10,9 +10,9 @@ import pytest
 from langchain_core.messages import AIMessage
 from tiny_models import MARKED, SEARCH, tiny_model
 
-from agents.seats.engine import Completion
-from agents.seats.hf import open_hf
-from agents.transport import MENDS, incoming
+from agents.models.engine import Completion
+from agents.models.hf import open_hf
+from agents.toolcalls import MENDS, incoming
 
 MENDED = [
     ("<tool_call>\n{'name': 'search', 'arguments': {'query': 'rome'}}\n</tool_call>", "quotes"),

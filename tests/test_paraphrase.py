@@ -9,8 +9,8 @@ import pytest
 from exam_parts import question
 
 from agents.task import Task
-from distill.baselines import chances
-from distill.paraphrase import CLAUSES, NAMES, WHOLE, as_asked, paraphrased, reworded
+from distill.exam.baselines import chances
+from distill.exam.paraphrase import CLAUSES, NAMES, WHOLE, as_asked, paraphrased, reworded
 
 
 def asked(attribute: str = "default", text: str = "What is the default of `--foo`?", **more: object) -> Task:

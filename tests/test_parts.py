@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kettle_run import CONFIG, folder_of
 
-from agents.seats.weights import tiny_base
+from agents.models.bases import tiny_base
 from retort import parts
 from retort.config import load_config
 from retort.parts import Parts, changes, told
@@ -125,10 +125,10 @@ def test_changes_in_words() -> None:
 
 
 STARTS = {
-    "index": ["agents/library/corpus.py", "agents/library/facts.py", "agents/library/index.py"]
-    + ["agents/library/sources/stdlib.py"],
-    "exam": ["distill/exam.py"],
-    "collect": ["distill/collect.py", "graphs/react.py"],
+    "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/index.py"]
+    + ["agents/corpus/sources/stdlib.py"],
+    "exam": ["distill/exam/build.py"],
+    "collect": ["graphs/runner/collect.py", "graphs/react.py"],
     "dataset": ["distill/dataset.py", "distill/keep.py", "distill/leaks.py"],
     "cpt": ["finetune/pretrain.py"],
     "sft": ["finetune/sft.py"],
@@ -140,7 +140,7 @@ NEUTRAL = {
     "agents/folders.py": "which folders a command may write; what reads a corpus lists it",
     "agents/install.py": "the install line of an error",
     "agents/storage.py": "words of errors of files that cannot be written",
-    "agents/seats/meter.py": "accounts; imported by the record of an episode for a type",
+    "agents/models/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",
     "agents/files.py": "reads and writes JSON lines",
     "agents/answers.py": "training reads no answer; what plays and scores lists it",

@@ -16,9 +16,9 @@ from kettle_run import CONFIG, folder_of
 from openai_server import Server, serving
 
 from agents.files import read_json, read_jsonl
-from agents.seats.scripted import LineScript, Scripted, open_scripted
+from agents.models.scripted import LineScript, Scripted, open_scripted
 from agents.task import Task
-from distill.ledger import Ledger
+from graphs.runner.ledger import Ledger
 from retort.cli import main
 from retort.config import load_config
 from retort.stages import states

@@ -9,7 +9,7 @@ import pytest
 from tiny_models import cpt_file, sft_file, tiny_model
 
 from agents.errors import ProofError, StageError
-from agents.seats.hf import open_hf
+from agents.models.hf import open_hf
 from finetune.pretrain import CptConfig, pretrain
 from finetune.sft import SftConfig, sft
 

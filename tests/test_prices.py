@@ -11,12 +11,12 @@ from openai_server import Server, serving
 
 from agents.context import Board, Context, Price, Seat, Team
 from agents.errors import ConfigError
-from agents.seats.meter import Budget
-from agents.seats.prices import called, check_prices
-from agents.seats.scripted import AnswerKey
-from distill.collect import collect, now
-from distill.ledger import Ledger
+from agents.models.meter import Budget
+from agents.models.prices import called, check_prices
+from agents.models.scripted import AnswerKey
 from graphs.episode import Table
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 from retort.cli import main
 
 PAID = Seat(model="openai:m@https://host.invalid/v1", price=Price(prompt=1, completion=1))

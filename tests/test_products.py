@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agents.files import read_json, read_jsonl, write_json
-from distill.ledger import Ledger
 from graphs.contents import sha256_of
+from graphs.runner.ledger import Ledger
 from retort.cli import main
 from retort.config import load_config
 from retort.pipeline import Run

@@ -15,7 +15,7 @@ import torch
 from tiny_models import FORGETFUL, MARKED, PLAIN, cpt_file, episode, sft_file, tiny_model
 
 from agents.errors import ProofError
-from agents.rendering import load_tokenizer, render, stop_ids
+from agents.models.rendering import load_tokenizer, render, stop_ids
 from finetune.proofs import PROOFS, Proof, demand, legend, run_proofs
 from finetune.proofs_rows import (
     LengthEvidence,
@@ -238,8 +238,8 @@ def test_a_student_whose_files_are_not_what_was_proven_is_caught(home: Path, tmp
 
 def opened_student(folder: Path) -> Any:
     """A student's module as a user opens it."""
-    from agents.seats.engine import default_device, load_model, put_on
-    from agents.seats.weights import find_weights
+    from agents.models.engine import default_device, load_model, put_on
+    from agents.models.weights import find_weights
 
     weights = find_weights(str(folder))
     model = load_model(weights.base, default_device())

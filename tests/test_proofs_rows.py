@@ -12,7 +12,7 @@ from tiny_models import FORGETFUL, MARKED, SEARCH, episode, tiny_tokenizer
 
 from agents.errors import ProofError
 from agents.files import read_json
-from agents.rendering import render
+from agents.models.rendering import render
 from finetune.proofs import PROOFS, Proof, demand, legend, proof, run_proofs
 from finetune.proofs_rows import (
     IGNORED,

@@ -14,10 +14,10 @@ import pytest
 import torch
 from tiny_models import tiny_model
 
-from agents.rendering import load_tokenizer, stop_ids
-from agents.seats.engine import default_device, load_model, put_on
-from agents.seats.hf import open_hf
-from agents.seats.weights import find_weights
+from agents.models.engine import default_device, load_model, put_on
+from agents.models.hf import open_hf
+from agents.models.rendering import load_tokenizer, stop_ids
+from agents.models.weights import find_weights
 from finetune.proofs import Proof
 from finetune.proofs_student import (
     LOGITS,

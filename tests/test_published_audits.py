@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from exam_parts import check, with_options
 
-from agents.library.corpus import read_corpus
-from agents.library.facts import Fact, read_facts
-from agents.library.index import Library
-from distill.evidence import module_label
-from distill.exam import Exam, ExamConfig, build_exam
+from agents.corpus.documents import read_corpus
+from agents.corpus.facts import Fact, read_facts
+from agents.corpus.index import Library
+from distill.exam.build import Exam, ExamConfig, build_exam
+from distill.exam.evidence import module_label
 
 MANUALS = [("nginx", 0), ("curl", 0)]
 OTHER_SEEDS = [pytest.param(name, 1, marks=pytest.mark.slow) for name, _ in MANUALS]

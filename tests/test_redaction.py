@@ -16,14 +16,14 @@ from pydantic import ValidationError
 
 from agents.context import Context, Seat
 from agents.errors import ConfigError, ProviderError
+from agents.models import open_seat
+from agents.models.desk import call
+from agents.models.openai import MOST_SAID
+from agents.models.scripted import LineScript
 from agents.redaction import PART, redacted, secret_name, secrets_of_url, without
-from agents.seats import open_seat
-from agents.seats.desk import call
-from agents.seats.openai import MOST_SAID
-from agents.seats.scripted import LineScript
-from distill.collect import collect, now
-from distill.ledger import Ledger
 from graphs.episode import Table
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 from retort.cli import main
 from retort.config import load_config
 from retort.doctor.line import Address

@@ -10,9 +10,9 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from tiny_models import MARKED, PLAIN, SEARCH, episode, tiny_tokenizer
 
 from agents.errors import SeatError
-from agents.rendering import Call, load_tokenizer, parse, parse_hermes, plain, render, stop_ids, turn_end
-from agents.rendering import marked as has_markers
-from agents.seats.hf import to_chat
+from agents.models.hf import to_chat
+from agents.models.rendering import Call, load_tokenizer, parse, parse_hermes, plain, render, stop_ids, turn_end
+from agents.models.rendering import marked as has_markers
 
 FAMILIES = ["qwen3", "qwen2_5", "qwen3_instruct_2507", "qwen3_5_think", "qwen3_8", "lfm2_v2", "lfm2_2_5"]
 

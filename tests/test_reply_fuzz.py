@@ -15,14 +15,14 @@ from openai_server import serving
 
 from agents.context import Price, Seat, Team
 from agents.errors import PROVIDER_KINDS, ProviderError
-from agents.seats import open_seat
-from agents.seats.desk import call
-from agents.seats.meter import Meter, metered
-from agents.seats.openai import ReasoningChatOpenAI
-from agents.seats.scripted import LineScript
-from agents.seats.usage import MOST_TOKENS
+from agents.models import open_seat
+from agents.models.desk import call
+from agents.models.meter import Meter, metered
+from agents.models.openai import ReasoningChatOpenAI
+from agents.models.scripted import LineScript
+from agents.models.usage import MOST_TOKENS
+from agents.toolcalls import incoming
 from agents.tools import SEARCH
-from agents.transport import incoming
 from graphs.episode import Table, plain_messages, play
 from graphs.trajectory import Trajectory
 

@@ -20,10 +20,10 @@ import pytest
 import synthetic_run as synthetic
 
 from agents.files import read_json, read_jsonl, write_json, write_jsonl
-from distill.ledger import Ledger
 from evals.leaderboard import Leaderboard, build_leaderboard
 from evals.report import episodes, write_report
 from evals.report.episodes import Texts, visible
+from graphs.runner.ledger import Ledger
 
 OVERRIDE = "\u202e"
 BROWSERS = (

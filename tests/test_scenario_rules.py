@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from agents.answers import normalise
-from agents.library.facts import Fact
+from agents.corpus.facts import Fact
 from agents.task import Hop
-from distill.drafts import Draft
-from distill.evidence import Known
-from distill.scenarios import effective, in_force, is_release, releases, settable, version
+from distill.exam.drafts import Draft
+from distill.exam.evidence import Known
+from distill.exam.scenarios import effective, in_force, is_release, releases, settable, version
 
 
 def known(entity: str, value: str, attribute: str = "default", **more: Any) -> Known:

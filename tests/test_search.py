@@ -10,9 +10,9 @@ import pytest
 from openai_server import serving
 
 from agents.context import Board, Seat, Team
-from agents.library.chunks import Chunk
+from agents.corpus.chunks import Chunk
+from agents.models.scripted import LineScript
 from agents.search import LINE_CHARS, NOTHING, extract, nearest_lines, read, rewrite, window
-from agents.seats.scripted import LineScript
 from graphs.episode import Table, play
 
 PAGE = Chunk(

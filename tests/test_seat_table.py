@@ -10,9 +10,9 @@ from openai_server import serving
 
 from agents.context import Seat
 from agents.errors import ConfigError
-from agents.seats import on_azure, one_line, split_spec
-from agents.seats.desk import call, one_by_one
-from agents.seats.scripted import LineScript
+from agents.models import on_azure, one_line, split_spec
+from agents.models.desk import call, one_by_one
+from agents.models.scripted import LineScript
 from retort.config import load_config
 from retort.doctor.line import addresses
 
@@ -69,7 +69,7 @@ def test_the_key_goes_to_azure_in_its_own_header_too() -> None:
     pytest.importorskip("langchain_openai")
     import httpx
 
-    from agents.seats.openai import with_azure_key
+    from agents.models.openai import with_azure_key
 
     for url, there in ((AZURE, True), ("https://h.invalid/v1", False)):
         request = httpx.Request("POST", url, headers={"authorization": "Bearer abc"})

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from tiny_models import PAIRS, SEARCH, episode, sft_file, tiny_model
 
 from agents.errors import MissingExtra, SeatError, StageError
-from agents.rendering import load_tokenizer
-from agents.seats.hf import open_hf
+from agents.models.hf import open_hf
+from agents.models.rendering import load_tokenizer
 from finetune.merge import merge
 from finetune.rows import episodes_dataset, read_episodes
 from finetune.settings import TrainingResult

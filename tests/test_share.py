@@ -12,12 +12,12 @@ import pytest
 from openai_server import serving
 
 from agents.context import Board, Limits, Seat
-from agents.seats.meter import Budget, Meter, OwnPurse
-from agents.seats.scripted import AnswerKey
+from agents.models.meter import Budget, Meter, OwnPurse
+from agents.models.scripted import AnswerKey
 from agents.task import Task
-from distill.ledger import Ledger
-from distill.share import HOPELESS, Order, Tally, share
 from graphs.episode import Table
+from graphs.runner.ledger import Ledger
+from graphs.runner.worker import HOPELESS, Order, Tally, share
 
 TASKS = [task for task in little.tasks(little.library()) if task.split == "train"][:6]
 

@@ -18,7 +18,7 @@ from agents.files import read_jsonl, write_jsonl
 from agents.task import Task
 from distill.dataset import DatasetConfig, training_texts, write_dataset
 from distill.keep import reason_to_drop, rescored, sort_ledger, write_sorted
-from distill.ledger import Ledger
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 
 HERE = Path(__file__).resolve().parent
@@ -161,7 +161,7 @@ sys.path.insert(0, {str(HERE)!r})
 import synthetic_run
 from distill.dataset import DatasetConfig, training_texts, write_dataset
 from distill.keep import sort_ledger, write_sorted
-from distill.ledger import Ledger
+from graphs.runner.ledger import Ledger
 
 folder = Path(sys.argv[1])
 tasks = {{task.id: task for task in synthetic_run.make_tasks(0, {EPISODES // 4})}}

@@ -20,15 +20,15 @@ from openai_server import Server, serving
 
 from agents.context import Price, Seat
 from agents.errors import BudgetError, ProviderError
-from agents.seats.desk import call
-from agents.seats.estimate import prompt_tokens
-from agents.seats.meter import Budget, Meter, RunAccount, metered
-from agents.seats.scripted import AnswerKey, LineScript
+from agents.models.desk import call
+from agents.models.estimate import prompt_tokens
+from agents.models.meter import Budget, Meter, RunAccount, metered
+from agents.models.scripted import AnswerKey, LineScript
 from agents.task import Task
 from agents.tools import SEARCH
-from distill.collect import Collected, collect, now
-from distill.ledger import Ledger
 from graphs.episode import Table
+from graphs.runner.collect import Collected, collect, now
+from graphs.runner.ledger import Ledger
 from retort.cli import main
 from retort.pilot import forecast_part
 
@@ -38,8 +38,8 @@ import signal, sys; sys.path.insert(0, sys.argv[5])
 from pathlib import Path
 import little
 from agents.context import Seat
-from distill.collect import collect, now
-from distill.ledger import Ledger
+from graphs.runner.collect import collect, now
+from graphs.runner.ledger import Ledger
 from graphs.episode import Table
 signal.signal(signal.SIGINT, signal.default_int_handler)
 table = Table.lay(little.context(Path(sys.argv[1]), Seat(model="openai:m@" + sys.argv[3])))

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from agents.corpus.documents import Document
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
 from agents.errors import ExamError
-from agents.library.corpus import Document
-from agents.library.facts import Fact
-from agents.library.index import Library
-from distill.evidence import Known, find_evidence
-from distill.names import Names, distinctive, tokens
-from distill.split import (
+from distill.exam.evidence import Known, find_evidence
+from distill.exam.names import Names, distinctive, tokens
+from distill.exam.split import (
     Division,
     HeldOut,
     choose_groups,

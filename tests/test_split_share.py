@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
+from agents.corpus.documents import Document
+from agents.corpus.facts import Fact
+from agents.corpus.index import Library
 from agents.errors import ExamError
-from agents.library.corpus import Document
-from agents.library.facts import Fact
-from agents.library.index import Library
-from distill.evidence import Known, find_evidence
-from distill.exam import ExamConfig, build_exam
-from distill.split import Division, HeldOut, divide, told_apart
+from distill.exam.build import ExamConfig, build_exam
+from distill.exam.evidence import Known, find_evidence
+from distill.exam.split import Division, HeldOut, divide, told_apart
 
 LANDS = [
     f"{first}{last}" for first in ("Fog", "Rain", "Mist", "Dew", "Hail") for last in ("land", "ia", "mark", "ania")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from agents.library.corpus import Document
-from agents.library.index import Library
-from agents.library.sources import examples
-from agents.library.sources.modules import load, public_modules
-from agents.library.sources.signatures import scrub, signature_line, value_text
-from agents.library.sources.stdlib import Manual, documents, facts, read_manual
+from agents.corpus.documents import Document
+from agents.corpus.index import Library
+from agents.corpus.sources import examples
+from agents.corpus.sources.modules import load, public_modules
+from agents.corpus.sources.signatures import scrub, signature_line, value_text
+from agents.corpus.sources.stdlib import Manual, documents, facts, read_manual
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_headings_are_the_pages_own(manual: Manual) -> None:
 def test_a_fresh_interpreter_reads_the_same_whatever_the_environment() -> None:
     program = (
         "import hashlib, inspect; inspect.getfile = lambda o: None\n"
-        "from agents.library.sources.stdlib import documents, facts\n"
+        "from agents.corpus.sources.stdlib import documents, facts\n"
         "rows = repr([*documents(), *facts()]).encode(); print(hashlib.sha256(rows).hexdigest())"
     )
     root = str(Path(__file__).resolve().parents[1])

@@ -22,10 +22,10 @@ import silence
 
 from agents.errors import LedgerError, StorageError
 from agents.files import write_text
-from agents.seats.meter import Meter
+from agents.models.meter import Meter
 from agents.state import Spent
 from agents.storage import storage_error
-from distill.ledger import SYNC_SECONDS, Ledger
+from graphs.runner.ledger import SYNC_SECONDS, Ledger
 from graphs.trajectory import Trajectory, Verdict
 from retort.cli import main
 

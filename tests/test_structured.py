@@ -17,7 +17,7 @@ from structured_server import REFUSAL, answering
 from agents.context import Price, Seat
 from agents.errors import ProviderError, SeatError
 from agents.extractor import extracted_lines
-from agents.structured import SENT_BACK, ask_structured, fenced, read_object, strict_schema
+from agents.models.structured import SENT_BACK, ask_structured, fenced, read_object, strict_schema
 
 MESSAGES = [SystemMessage("You judge."), HumanMessage("What is it?")]
 

@@ -20,7 +20,7 @@ from studio_run import ROOT, Served, play_episodes, running, trajectories, write
 from agents.context import Seat
 from agents.errors import RetortError, StageError
 from agents.files import write_text
-from distill.ledger import Ledger
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 from retort.config import load_config
 from retort.pipeline import Run

@@ -13,11 +13,12 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from finetune.tiny import WEIGHTS  # noqa: E402
-from finetune.tiny.copying import copy_row  # noqa: E402
-from finetune.tiny.drills import KINDS, Document, drill  # noqa: E402
-from finetune.tiny.recipe import Recipe, batch, letters, loss_of, make, make_model  # noqa: E402
+from agents.models.bases import tiny_base  # noqa: E402
+from recipes.tiny_base.copying import copy_row  # noqa: E402
+from recipes.tiny_base.drills import KINDS, Document, drill  # noqa: E402
+from recipes.tiny_base.recipe import Recipe, batch, letters, loss_of, make, make_model  # noqa: E402
 
+WEIGHTS = tiny_base()
 MARKS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")
 SEARCH = {
     "type": "function",

@@ -13,9 +13,9 @@ import little
 import pytest
 
 from agents.context import Board, FaultKind, Limits, ToolFaults
+from agents.corpus.chunks import Chunk
+from agents.corpus.index import Library
 from agents.errors import ConfigError
-from agents.library.chunks import Chunk
-from agents.library.index import Library
 from agents.search import NOTHING
 from agents.tools import SEARCH, Observation, call_problem, close_kits, offered, use
 from agents.tools.faults import planned, spoiled

@@ -16,10 +16,10 @@ from openai_server import serving
 from spoken import Spoken
 
 from agents.context import Seat, Wire
-from agents.seats.scripted import Scripted, open_scripted
+from agents.models.scripted import Scripted, open_scripted
+from agents.toolcalls import MENDS, incoming, outgoing, stop_words
+from agents.toolcalls.aside import set_aside
 from agents.tools import SEARCH
-from agents.transport import MENDS, incoming, outgoing, stop_words
-from agents.transport.aside import set_aside
 from graphs.episode import Table, play
 
 OPEN: dict[str, Any] = {

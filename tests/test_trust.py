@@ -187,7 +187,7 @@ def test_templates_of_students(tmp_path: Path) -> None:
     assert asked(run) == 2
     with pytest.raises(TrustError, match="chat template of .*students/sft"):
         agree(load_config(run), run, run, trust=False)
-    from agents.templates import template_text
+    from agents.models.templates import template_text
 
     write_text(student / "tokenizer_config.json", "{}")
     write_text(student / "chat_template.jinja", template_text("chatml"))

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from distill.wording import parameter_of, wording
+from distill.exam.wording import parameter_of, wording
 
 ATTRIBUTES = {
     "default": (

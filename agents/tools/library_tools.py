@@ -13,8 +13,8 @@ from itertools import accumulate, groupby
 from weakref import WeakKeyDictionary
 
 from ..answers import fold
-from ..library.chunks import Chunk
-from ..library.index import Library
+from ..corpus.chunks import Chunk
+from ..corpus.index import Library
 from ..search import LINE_CHARS, NOTHING
 from .results import ERROR_CHARS, Observation, failed, shortened
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import hashlib
-import importlib
-import importlib.util
 import inspect
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..own_code import own_object
 
 if TYPE_CHECKING:
     from langchain_core.messages import ToolMessage
@@ -30,14 +25,7 @@ def own_tool(spec: str) -> BaseTool:
     """
     from langchain_core.tools import BaseTool, tool
 
-    place, _, attribute = spec.rpartition(":")
-    module = module_of(place, spec)
-    try:
-        found = getattr(module, attribute)
-    except AttributeError:
-        own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-        near = ", ".join(own[:5])
-        raise ConfigError(f"tool {spec!r}: {place!r} has no {attribute!r}; it has {near or 'no functions'}") from None
+    found = own_object(spec, "tool")
     if isinstance(found, BaseTool):
         return found
     if not inspect.isroutine(found):
@@ -51,42 +39,6 @@ def own_tool(spec: str) -> BaseTool:
             f"tool {spec!r} cannot be described to a model ({error}): "
             "give the function a docstring, and each of its arguments a type"
         ) from error
-
-
-def module_of(place: str, spec: str) -> ModuleType:
-    """The module that a tool stands in, by its name or by its file; a file is loaded once a process."""
-    path = Path(place)
-    try:
-        if path.suffix != ".py":
-            return importlib.import_module(place)
-        if not path.is_absolute():
-            raise ConfigError(f"tool {spec!r}: write the file's whole path, from the root")
-        if not path.is_file():
-            raise ConfigError(f"tool {spec!r}: there is no file {place!r}; correct the path")
-        name = f"retort_own_{path.stem}_{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-        return sys.modules.get(name) or from_file(name, path)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"tool {spec!r}: {place!r} cannot be imported ({type(error).__name__}: {error}); "
-            "mend it, or name its file as /path/to/file.py:function"
-        ) from error
-
-
-def from_file(name: str, path: Path) -> ModuleType:
-    """Load a file as the module `name`."""
-    made = importlib.util.spec_from_file_location(name, path)
-    assert made is not None
-    assert made.loader is not None
-    module = importlib.util.module_from_spec(made)
-    sys.modules[name] = module  # before it runs: annotations of classes in it are looked up there
-    try:
-        made.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 async def run_tool(tool: BaseTool, arguments: dict[str, Any]) -> ToolMessage:

@@ -12,7 +12,7 @@ from typing import Any
 from agents.errors import StageError
 from agents.files import brief, made_anew, made_first
 from agents.task import Task
-from distill.ledger import Ledger
+from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 
 SLOTS = 4

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from agents.errors import MissingExtra, ProofError, RetortError, SeatError, StageError
 from agents.install import install_line
+from agents.models.bases import TINY_BASE
+from agents.models.weights import Weights, find_weights
 from agents.prompts import every_prompt
-from agents.seats.weights import TINY_BASE, Weights, find_weights
 
 from .findings import Finding
 from .need import CHUNK_CHARS, need
@@ -161,7 +162,7 @@ class Words:
 
 def words(config: RunConfig, weights: Weights) -> tuple[list[Finding], Words]:
     """Findings on tokenizer and template, and what else they tell."""
-    from agents.rendering import load_tokenizer
+    from agents.models.rendering import load_tokenizer
 
     from .templates import prompt_tokens, template_findings, way_out
 

@@ -19,8 +19,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from agents.context import Seat
 from agents.errors import MissingExtra, ProviderError, SeatError
 from agents.install import install_line
-from agents.seats import open_seat, split_spec
-from agents.seats.desk import call
+from agents.models import open_seat, split_spec
+from agents.models.desk import call
 from agents.tools import SEARCH
 
 from .findings import Account, Finding
@@ -182,7 +182,7 @@ def common(one: list[int], other: list[int]) -> int:
 
 async def langchain(seat: Seat, tools: bool) -> tuple[list[Finding], Account]:
     """A chat model class of a LangChain package: opened, and asked for one turn with the search tool offered."""
-    from agents.seats.langchain_class import unmapped
+    from agents.models.langchain_class import unmapped
 
     try:
         chat: Any = await asyncio.to_thread(open_seat, seat)

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_me
 
 from agents.context import Seat
 from agents.errors import need
-from agents.seats import on_azure, split_spec
+from agents.models import on_azure, split_spec
 
 from .findings import Account, line_of, without
 

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.context import McpServer
+from agents.corpus.documents import scan
+from agents.corpus.facts import Fact, read_facts
 from agents.errors import ConfigError, CorpusError, ExamError, MissingExtra
 from agents.install import install_line
-from agents.library.corpus import scan
-from agents.library.facts import Fact, read_facts
 from agents.tools.schemas import BUILTIN
 
 from .findings import Finding
 
 if TYPE_CHECKING:
-    from agents.library.corpus import Document
+    from agents.corpus.documents import Document
 
     from ..config import CorpusConfig, RunConfig
 
@@ -60,7 +60,7 @@ def corpus_findings(corpus: CorpusConfig) -> list[Finding]:
 
 def without_page(facts: list[Fact], pages: list[Document]) -> list[Finding]:
     """The finding on facts whose source names no page."""
-    from distill.evidence import page_names
+    from distill.exam.evidence import page_names
 
     ids = {page.id for page in pages}
     lost = Counter(fact.source for fact in facts if not ids & set(page_names(fact.source)))

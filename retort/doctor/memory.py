@@ -30,7 +30,7 @@ async def memory_findings(line: Line, turn: Turn) -> tuple[list[Finding], list[R
     call_id = turn.call_id
 
     async def say(messages: list[BaseMessage], most: int) -> Reply:
-        from agents.transport import outgoing
+        from agents.toolcalls import outgoing
 
         return await line.say(outgoing(turn.wire, messages, [SEARCH]), most=most, **wire_options(turn.wire))
 

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from agents.context import Board, Seat, Team
 from agents.errors import StageError
+from agents.models import close_seats, split_spec
 from agents.reason import ask
-from agents.seats import close_seats, split_spec
 from agents.tools.schemas import BUILTIN
 
 from ..config import DEMONSTRATOR

@@ -10,8 +10,8 @@ from typing import Any
 
 from agents.context import Wire
 from agents.errors import SeatError
+from agents.models.rendering import load_tokenizer, marked, render, stop_ids
 from agents.prompts import prompt
-from agents.rendering import load_tokenizer, marked, render, stop_ids
 from agents.tools import SEARCH
 from finetune.rows import Row, spoken
 

@@ -13,7 +13,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from agents.context import Wire
 from agents.errors import RetortError
-from agents.seats import split_spec
+from agents.models import split_spec
 from agents.tools import SEARCH
 
 from .findings import Account, Finding
@@ -56,14 +56,14 @@ def turn_tokens(line: Line) -> int:
 
 def wire_options(wire: Wire) -> dict[str, Any]:
     """What a call through a transport is sent with, beside its messages."""
-    from agents.transport import stop_words
+    from agents.toolcalls import stop_words
 
     return {"tools": [SEARCH] if wire == "native" else [], "stop": stop_words(wire)}
 
 
 async def first_turn(line: Line, wire: Wire) -> Turn:
     """Ask the doctor's question through one transport."""
-    from agents.transport import incoming, outgoing
+    from agents.toolcalls import incoming, outgoing
 
     sent = outgoing(wire, opening(), [SEARCH])
     reply = await line.say(sent, most=turn_tokens(line), **wire_options(wire))
@@ -137,8 +137,8 @@ async def call_findings(line: Line, turn: Turn) -> tuple[list[Finding], Turn]:
 
 async def retort_reads(line: Line) -> bool:
     """Whether the same first turn, asked as a run asks it, ends as a call that can be run."""
-    from agents.seats.desk import call
-    from agents.transport import incoming
+    from agents.models.desk import call
+    from agents.toolcalls import incoming
 
     provider, name, _ = split_spec(line.seat.model)
     seat = line.seat.model_copy(update={"model": f"{provider}:{name}@{line.address.url}"})

@@ -12,7 +12,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from agents.context import Seat
 from agents.errors import MissingExtra
 from agents.install import install_line
-from agents.seats.meter import Budget
+from agents.models.meter import Budget
 from agents.tools import SEARCH
 
 from .findings import Account, Finding, without
@@ -124,7 +124,7 @@ async def _looked_at(line: Line, made: Visit, duties: Duties) -> None:
 
 def replayed(turn: Turn, later: list[Reply], *, greedy: bool) -> list[tuple[list[BaseMessage], Reply | None]]:
     """The conversations played, as they were sent, with the replies where those were greedy."""
-    from agents.transport import outgoing
+    from agents.toolcalls import outgoing
 
     told = [opening(), *(history(further=further, call_id=turn.call_id) for further in (False, True))]
     sent = [outgoing(turn.wire, messages, [SEARCH]) for messages in told]

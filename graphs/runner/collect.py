@@ -1,0 +1,267 @@
+"""The runner: plays tasks with bounded concurrency into a ledger, and continues where it was stopped.
+
+A provider failure that outlasts its retries leaves no record of an attempt, so the next run plays that episode again.
+When an endpoint is plainly down (as many failures in a row as there are episodes in flight, or a refused key), the run
+stops instead of failing once a task; when the budget is used up, it pauses in the middle of its episodes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from tqdm import tqdm
+
+from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
+from agents.models import close_seats, open_seat, split_spec
+from agents.models.desk import one_by_one
+from agents.models.meter import Budget, Meter, OwnPurse, RunAccount
+from agents.models.prices import check_prices
+from agents.task import Task
+from agents.tools.kit import close_kits
+
+from ..episode import Table
+from .ledger import Ledger
+from .processes import crew, run_loop
+from .worker import SETTLE_SECONDS, Order, Tally, share
+
+
+class Collected(BaseModel):
+    """What one run of the runner did, and what all its starts have cost: the run summary."""
+
+    model_config = ConfigDict(frozen=True)
+
+    wanted: int
+    """Episodes asked for."""
+    known: int
+    """Of these, recorded by an earlier run."""
+    played: int
+    """Recorded by this run."""
+    spared: int = 0
+    """Not played, since enough episodes of their tasks were accepted."""
+    accepted: int
+    """Of the played ones."""
+    stops: dict[str, int] = Field(default_factory=dict)
+    labels: dict[str, int] = Field(default_factory=dict)
+    """Labels of all that is recorded of what was asked for, and of failures (graphs/labels.py)."""
+    failures: dict[str, int] = Field(default_factory=dict)
+    """Provider failures by kind; these episodes are still to be played."""
+    causes: dict[str, str] = Field(default_factory=dict)
+    """Kind of provider failure -> what the first one of this run said, with what to do."""
+    faults: dict[str, int] = Field(default_factory=dict)
+    """Calls that failed at an endpoint and were repeated, by class, over all starts."""
+    accounts: dict[str, RunAccount] = Field(default_factory=dict)
+    """What calls cost by role, over all starts."""
+    lowest_in_flight: float | None = None
+    """The fewest calls in flight that an endpoint was allowed; None where none asked for less."""
+    seconds: float = 0.0
+    """Wall time over all starts."""
+
+    @property
+    def usd(self) -> float:
+        """By the seats' prices, failed calls that may be billed included."""
+        return sum(account.money for account in self.accounts.values())
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens of every role, failed calls that may be billed included."""
+        return sum(account.tokens for account in self.accounts.values())
+
+    @property
+    def estimated(self) -> tuple[int, int, float]:
+        """Failed calls that may be billed, their tokens and USD at the most."""
+        every = self.accounts.values()
+        tokens = sum(account.estimated_prompt + account.estimated_completion for account in every)
+        return sum(a.estimated for a in every), tokens, sum(a.estimated_usd for a in every)
+
+    def failed(self) -> list[str]:
+        """Why episodes are still to be played, one line a kind of failure."""
+        return [
+            f"  {kind}, {times} episode{'s' if times > 1 else ''}: {self.causes.get(kind, PROVIDER_KINDS[kind])}"
+            for kind, times in self.failures.items()
+        ]
+
+    def said(self) -> str:
+        """One line for the person who waits."""
+        parts = [f"{self.played} played, {self.known} known, {self.accepted} of the played accepted"]
+        if self.spared:
+            parts.append(f"{self.spared} not needed")
+        odd = {label: n for label, n in self.labels.items() if label != "accepted"}
+        if odd:
+            parts.append(", ".join(f"{label} {n}" for label, n in sorted(odd.items(), key=lambda x: -x[1])))
+        if self.faults:
+            parts.append("endpoint faults outlived: " + ", ".join(f"{kind} {n}" for kind, n in self.faults.items()))
+        calls, tokens, usd = self.estimated
+        if calls:
+            money = f" and {usd:.2f} USD" if usd else ""
+            parts.append(f"{calls} failed calls counted as billed, by estimate: {tokens:,} tokens{money} at the most")
+        if self.usd:
+            parts.append(f"{self.usd:.2f} USD in all")
+        return "; ".join(parts)
+
+
+STOPPED: dict[int | str, str] = {
+    402: "the endpoint asks for payment",
+    404: "the endpoint knows no such model or path",
+    "auth": "the endpoint refuses the key",
+    "request": "the endpoint refuses the request",
+    "quota": "the account's quota is used up",
+    "garbage": "what the endpoint answers is no chat completion",
+    "rate": "the endpoint takes no more requests",
+}
+"""Status or kind of the failure that ended a run -> what it is; an endpoint of any other kind is down."""
+
+
+class _Bar:
+    """`share.Signals` of a run in one process: the progress bar."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._played = self._accepted = self._spared = 0
+        self._stopping = False
+
+    def tell(self, played: int, accepted: int, spared: int) -> None:
+        self.look(self._played + played, self._accepted + accepted, self._spared + spared)
+
+    def look(self, played: int, accepted: int, spared: int) -> None:
+        """So far, in all."""
+        self._bar.update(played + spared - self._played - self._spared)
+        self._played, self._accepted, self._spared = played, accepted, spared
+        if self._played:
+            self._bar.set_postfix(accepted=f"{self._accepted / self._played:.0%}", refresh=False)
+
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def stop(self) -> None:
+        self._stopping = True
+
+
+def now(playing: Coroutine[Any, Any, Collected]) -> Collected:
+    """Run `collect(...)` in an event loop of its own, and close seats and tools, whose connections belong to it."""
+
+    async def whole() -> Collected:
+        try:
+            return await playing
+        finally:
+            await close_kits()
+            await close_seats()
+
+    return run_loop(whole())
+
+
+async def collect(
+    tasks: Sequence[Task],
+    table: Table,
+    ledger: Ledger,
+    *,
+    concurrency: int = 16,
+    samples: int = 1,
+    enough: int | None = None,
+    budget: Budget | None = None,
+    workers: int = 1,
+    title: str = "collect",
+    told: Callable[[Collected], None] | None = None,
+) -> Collected:
+    """Play every task `samples` times, or until `enough` of its episodes are accepted, unless the ledger has it.
+
+    Args:
+        concurrency: episodes in flight.
+        budget: what all starts of this ledger's run may spend.
+        workers: processes that share the work.
+        told: gets the summary, of a run that is stopped too.
+
+    Raises:
+        ProviderError: the endpoint is plainly down; what was finished is in the ledger.
+        BudgetError: the budget is used up; what was begun goes on in the next run.
+        ConfigError: seats that cannot be shared by processes, or a budget in USD with seats that have no price.
+    """
+    order = Order(samples=samples, enough=enough)
+    budget = budget or Budget()
+    check_prices(budget, table.context)
+    for seat in table.context.team.seats().values():
+        if workers > 1 and split_spec(seat.model)[0] not in ("openai", "langchain") and not split_spec(seat.model)[2]:
+            raise ConfigError(
+                f"seat {seat.model!r} lives in this process or starts a server: several workers need endpoints, so set "
+                f"workers = 1 (given: {workers})"
+            )
+        for one in one_by_one(seat):
+            open_seat(one)  # what cannot be opened is said before anything is played
+    known = ledger.keys()
+    keys = [table.key(task, sample) for task in tasks for sample in range(samples)]
+    there = sum(key in known for key in keys)
+    missing = [task for task in tasks if any(table.key(task, n) not in known for n in range(samples))]
+    before = ledger.seconds()
+    with tqdm(total=len(keys), initial=there, desc=title, unit="ep", disable=None) as bar:
+        shown = _Bar(bar)
+        clock = asyncio.create_task(ticking(ledger))
+        try:
+            if workers > 1 and len(missing) > 1:
+                tally = await crew(
+                    missing, table, ledger, budget, order, concurrency=concurrency, workers=workers, look=shown.look
+                )
+            else:
+                spent = ledger.accounts().values()
+                purse = OwnPurse(sum(a.tokens for a in spent), sum(a.money for a in spent))
+                meter = Meter(budget, purse, before)
+                tally = await share(missing, table, ledger, meter, order, shown, concurrency=concurrency)
+        finally:
+            clock.cancel()
+            with suppress(asyncio.CancelledError):
+                await clock
+    wanted, recorded = set(keys), {**ledger.failures(), **ledger.labels()}
+    done = Collected(
+        wanted=len(keys),
+        known=there,
+        played=tally.played,
+        spared=tally.spared,
+        accepted=tally.accepted,
+        stops=dict(tally.stops),
+        labels=dict(Counter(label for key, label in recorded.items() if key in wanted).most_common()),
+        failures=dict(tally.failures),
+        causes={kind: said for kind, said in tally.causes.items() if kind in tally.failures},
+        faults=ledger.faults(),
+        accounts=ledger.accounts(),
+        lowest_in_flight=tally.lowest,
+        seconds=round(ledger.seconds(), 1),
+    )
+    if told is not None:
+        told(done)
+    stopped(done, tally, title)
+    return done
+
+
+async def ticking(ledger: Ledger) -> None:
+    """Write wall time down every few seconds, and what is left of it at the end: a kill costs the budget no more."""
+    last = time.monotonic()
+    try:
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            ledger.settle(Meter(), time.monotonic() - last)
+            last = time.monotonic()
+    finally:
+        ledger.settle(Meter(), time.monotonic() - last)
+
+
+def stopped(done: Collected, tally: Tally, title: str) -> None:
+    """Raise what ended a run before its end."""
+    left = done.wanted - done.known - done.played - done.spared
+    if tally.down is not None:
+        status = f" ({tally.down_status})" if tally.down_status else ""
+        why = STOPPED.get(tally.down_status or tally.down_kind) or STOPPED.get(tally.down_kind)
+        raise ProviderError(
+            tally.down_kind,
+            f"{title} stopped: {f'{why}{status}' if why else 'the endpoint is down'}. {done.played} episodes recorded, "
+            f"{left} left: {tally.down}. Then run the same command again to continue.",
+            status=tally.down_status,
+        )
+    if tally.paused is not None:
+        raise BudgetError(
+            f"{title} paused: the budget is used up ({tally.paused}). {done.played} episodes recorded, {left} left; "
+            "raise it in [budget] and run the same command again to continue."
+        )
