@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from .grammar import SINGLE, parser
 
 if TYPE_CHECKING:
+    from .overrides import Override
     from .pipeline import Run
 
 BEFORE_EVALUATE = ("index", "exam", "collect", "dataset", "cpt", "sft")
@@ -117,9 +118,11 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "ask":
         from .ask import ask
 
-        agreed(arguments)
-        said = partial(print, flush=True)
-        return ask(arguments.run, arguments.question, arguments.team, arguments.option, arguments.mode, said)
+        wanted = replaced(arguments, arguments.run / "run.toml")
+        agreed(arguments, wanted)
+        write = partial(print, flush=True)
+        question = arguments.question
+        return ask(arguments.run, question, arguments.team, arguments.option, arguments.mode, write, overrides=wanted)
     if name == "merge":
         from finetune.merge import merge
 
@@ -201,7 +204,7 @@ def opened(arguments: argparse.Namespace) -> Run:
     from .trust import agree
 
     place = place_of(arguments.config)
-    config = load_config(place.config)
+    config = load_config(place.config, replaced(arguments, place.config))
     said = settle(config)
     if said:
         print(said, file=sys.stderr)
@@ -214,10 +217,22 @@ def opened(arguments: argparse.Namespace) -> Run:
     return run
 
 
-def agreed(arguments: argparse.Namespace) -> None:
+def replaced(arguments: argparse.Namespace, config: Path) -> list[Override]:
+    """What --set replaces of a config, each said aloud."""
+    from .overrides import parse, summary
+    from .toml_file import read_toml
+
+    wanted = [parse(text) for text in arguments.overrides]
+    if wanted and config.is_file():  # else the command says what is missing
+        for line in summary(wanted, read_toml(config)):
+            print(line, file=sys.stderr)
+    return wanted
+
+
+def agreed(arguments: argparse.Namespace, overrides: Sequence[Override] = ()) -> None:
     """Ask whether what a run folder names may be executed, where that was not agreed to before."""
     if (arguments.run / "run.toml").exists():  # else the command says what is missing
         from .config import load_config
         from .trust import agree
 
-        agree(load_config(arguments.run), arguments.run, arguments.run, trust=arguments.trust)
+        agree(load_config(arguments.run, overrides), arguments.run, arguments.run, trust=arguments.trust)

@@ -6,9 +6,8 @@ distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finet
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -27,6 +26,8 @@ from distill.exam.build import ExamConfig
 from finetune.pretrain import CptConfig
 from finetune.sft import SftConfig
 
+from .config_errors import explain, first_problem, mended_by, shortened
+from .overrides import Override, applied, blamed
 from .paths import absolute
 from .toml_file import read_toml
 
@@ -269,8 +270,11 @@ DEMONSTRATOR = "scripted:answer-key"
 """The seat without a file: the pipeline gives it the run's own exam."""
 
 
-def load_config(path: Path) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     """Read run.toml, or the run.toml of a run folder; relative paths become absolute.
+
+    Args:
+        overrides: values that replace those of the file (`--set`).
 
     Raises:
         ConfigError: not there, not TOML, an unknown key, or a value that does not fit.
@@ -278,10 +282,10 @@ def load_config(path: Path) -> RunConfig:
     if path.is_dir():
         path = path / "run.toml"
     try:
-        data = read_toml(path)
-        config = validated(data, path)
+        config = validated(read_toml(path), path, overrides)
     except ConfigError as error:
-        raise ConfigError(f"{error}{mended_by(path)}") from None
+        anew = "" if str(error).startswith("--set ") else mended_by(path)
+        raise ConfigError(f"{error}{anew}") from None
     try:
         return absolute(config, path.resolve().parent)
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle
@@ -290,51 +294,22 @@ def load_config(path: Path) -> RunConfig:
         raise ConfigError(f"{path}: {named} cannot be used as a path ({cause}): give another") from None
 
 
-def validated(data: Mapping[str, Any], path: Path) -> RunConfig:
-    """The config that tables make; raises ConfigError naming `path`."""
+def validated(data: Mapping[str, Any], path: Path | str, overrides: Sequence[Override] = ()) -> RunConfig:
+    """The config that tables make; raises ConfigError naming `path`, or the overrides that are wrong."""
     try:
-        return RunConfig.model_validate(data)
+        return RunConfig.model_validate(applied(data, overrides, {"teams": {"teacher": {"reason": DEMONSTRATOR}}}))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error)}") from None
+        place = [str(part) for part in first_problem(error)["loc"]]
+        names = overrides and blamed(overrides, place, alone=fits(data))
+        raise ConfigError(f"{names or path}: {explain(error, known_keys)}") from None
 
 
-def shortened(value: object, most: int = 120) -> str:
-    """A value as text of at most so many characters."""
-    text = str(value)
-    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
-
-
-def mended_by(path: Path) -> str:
-    """What writes a run folder's own run.toml anew, to end a sentence with; empty for any other file."""
-    from .folders import command_for, place_of
-
-    run = place_of(path).run
+def fits(data: Mapping[str, Any]) -> bool:
+    """Whether tables make a config."""
     try:
-        command = command_for(run) if run is not None else None
-    except ConfigError:
-        return ""
-    return f"; `{command}` writes it anew" if command else ""
-
-
-def explain(error: ValidationError) -> str:
-    """The first problem of a validation in one line: where, what was given, what would fit."""
-    # An unknown key first: the key it was meant for is then reported as missing too.
-    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    place = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        known = known_keys(place[:-1])
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key {shortened('.'.join(place))!r}; {hint}"
-    given = first.get("input")
-    plain = isinstance(given, (str, int, float, bool))
-    shown = f" (given: {shortened(given)!r})" if isinstance(given, str) else f" (given: {given!r})" if plain else ""
-    if place[-1:] == ["key_env"] or redacted(shown) != shown:
-        shown = ""  # it may be a key
-    more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    said = redacted(first["msg"].removeprefix("Value error, "))
-    said = said if len(said) <= 500 else f"{said[:250]} ... {said[-200:]}"  # a huge value is told in it
-    return f"{shortened('.'.join(place)) + ': ' if place else ''}{said}{shown}{more}"
+        return bool(RunConfig.model_validate(data))
+    except ValidationError:
+        return False
 
 
 def known_keys(place: list[str]) -> list[str]:

@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
     )
     ask.add_argument("--mode", choices=("react", "cot", "answer"), default="react", help="cot, answer: closed book")
+    overriding(ask)
     trusting(ask)
 
     studio = commands.add_parser("studio", help="LangGraph Studio over a run; a stored trajectory opens as a thread")
@@ -138,7 +139,20 @@ def placed(command: argparse.ArgumentParser) -> None:
         "config", type=place, metavar="CONFIG", help="run.toml, the folder that holds it, or a run folder"
     )
     command.add_argument("--run", type=place, metavar="DIR", help="the run folder (default: runs/NAME beside run.toml)")
+    overriding(command)
     trusting(command)
+
+
+def overriding(command: argparse.ArgumentParser) -> None:
+    """The argument that replaces values of the config."""
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="replace a value of run.toml, e.g. sft.max_steps=20; repeat it for more",
+    )
 
 
 def trusting(command: argparse.ArgumentParser) -> None:
