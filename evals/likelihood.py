@@ -30,7 +30,7 @@ from agents.prompts import prompt
 from agents.task import Task
 from agents.tools import close_kits
 from graphs.episode import Table
-from graphs.runner.processes import run_loop
+from graphs.runner.loop import run_loop
 from graphs.search import find
 from graphs.trajectory import digest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from agents.context import Context
 from agents.errors import BoardError, StageError
@@ -13,6 +14,7 @@ from agents.task import Form, Task
 from graphs.board import board_parts
 from graphs.episode import Table
 from graphs.runner.collect import collect, now
+from graphs.runner.executors import suited
 from graphs.runner.ledger import Ledger
 
 from .likelihood import weigh
@@ -27,6 +29,8 @@ def replay(
     contexts: Mapping[str, Context],
     *,
     concurrency: int,
+    workers: int = 1,
+    executor: str | None = None,
     budget: Budget | None = None,
     forms: Sequence[Form] = FORMS,
     choice: Mapping[str, How] | None = None,
@@ -39,6 +43,8 @@ def replay(
 
     Args:
         contexts: arm -> what it plays with; the form is put in here.
+        workers: parts that share the episodes of an arm.
+        executor: where episodes are played; arms whose seats it refuses are played in this process.
         choice: arm -> how it sits the choice form where that is not the primary one; `graph` where nothing is said.
 
     Raises:
@@ -69,7 +75,9 @@ def replay(
                 if how == "likelihood":
                     count = weighed(folder, stem, name, asked, tables[name, form])
                 else:
-                    count = played(folder, stem, name, asked, tables[name, form], ledger, concurrency, budget, title)
+                    table = tables[name, form]
+                    where = suited(table, executor, workers)
+                    count = played(folder, stem, name, asked, table, ledger, concurrency, budget, title, workers, where)
                 right.append(f"{name} {count}/{len(asked)}")
             if right:
                 said.append(("right: " if primary else f"{form} form: ") + ", ".join(right))
@@ -86,9 +94,12 @@ def played(
     concurrency: int,
     budget: Budget | None,
     title: str,
+    workers: int = 1,
+    executor: str | None = None,
 ) -> int:
     """One arm plays in the graph; returns how many it got right."""
-    done = now(collect(tasks, table, ledger, concurrency=concurrency, budget=budget, title=title))
+    where: dict[str, Any] = {"concurrency": concurrency, "workers": workers, "executor": executor}
+    done = now(collect(tasks, table, ledger, budget=budget, title=title, **where))
     if done.failures:
         raise StageError(
             f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint"

@@ -25,6 +25,7 @@ from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
 from finetune.pretrain import CptConfig
 from finetune.sft import SftConfig
+from graphs.runner.executors import executors
 
 from .config_errors import explain, first_problem, mended_by, shortened
 from .overrides import Override, applied, blamed
@@ -95,6 +96,9 @@ class CollectConfig(Section):
     """Episodes in flight."""
     workers: int = Field(1, ge=1, le=1_000)
     """Processes that share the work, where every seat is behind an endpoint; worth it from some 100 calls a second."""
+    executor: str | None = None
+    """Where episodes are played: `in process`, `worker processes`, or one of your own as `module:class`; None = worker
+    processes where there are several workers."""
     faults: ToolFaults | None = None
     """Faults put into tool results on purpose, so that recovering can be learnt."""
     verify: Verify = "revise"
@@ -169,6 +173,10 @@ class EvaluateConfig(Section):
     figures fill the columns of the leaderboard and every comparison; the other stands beside it."""
     concurrency: int = Field(32, ge=1, le=100_000)
     """Episodes in flight."""
+    workers: int = Field(1, ge=1, le=1_000)
+    """Processes that share the work; arms with a model in this process are played in this process all the same."""
+    executor: str | None = None
+    """As [collect] executor; arms whose seats it refuses are played in this process."""
     arms: tuple[Arm, ...] = ()
     """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
     tasks: int | None = Field(None, ge=1)
@@ -217,6 +225,9 @@ class RunConfig(Section):
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
+        for executor in filter(None, (self.collect.executor, self.evaluate.executor)):
+            if ":" not in executor and executor not in executors:
+                raise ValueError(f"executor {shortened(executor)!r} is not one of {', '.join(executors.names())}")
         known = {*self.teams, "base", "cpt", "student"}
         for arm in self.evaluate.arms:
             if arm.team not in known:

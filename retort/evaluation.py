@@ -37,6 +37,8 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
         every[: options.tasks],
         found,
         concurrency=options.concurrency,
+        workers=options.workers,
+        executor=options.executor,
         budget=run.config.budget,
         forms=options.forms,
         choice={arm.name: arm.in_choice(found[arm.name].team.reason.model) for arm in run.config.arms()},

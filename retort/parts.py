@@ -19,6 +19,7 @@ from agents.context import Board, Team
 from agents.corpus.documents import pages
 from graphs.board import seat_parts, tool_files, weights_digest
 from graphs.contents import sha256_of
+from graphs.runner.executors import IN_PROCESS, PROCESSES, executors
 from graphs.trajectory import digest
 
 from .products import LEDGER, ledger_keys
@@ -144,6 +145,14 @@ def tools(board: Board) -> Parts:
     return {f"tool.{name}": content(path) for name, path in tool_files(board).items()}
 
 
+def executor(name: str | None) -> Parts:
+    """The file of an executor that is not Retort's: what it plays is recorded as any other episode."""
+    if name is None or name in (IN_PROCESS, PROCESSES):
+        return {}
+    file = executors.file(name)
+    return {f"executor.{name.rpartition(':')[2]}": content(file) if file is not None else ABSENT}
+
+
 def model(name: str) -> Parts:
     """The weights of the student's base."""
     return {"weights.base": weights_digest(name)}
@@ -176,8 +185,8 @@ def told(name: str) -> str:
         if what in ("weights", "script", "code"):
             return f"the {what} of the {role} seat of {team}"
         return f"[teams.{team}] {what if role == 'all' else f'{role}.{what}'}"
-    if kind == "tool":
-        return f"the tool {rest}"
+    if kind in ("tool", "executor"):
+        return f"the {kind} {rest}"
     words = {
         "weights.base": "the weights of student.base",
         "corpus.manuals": "the manuals",

@@ -33,7 +33,20 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     )
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
-    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    collect, evaluate = (
+        each.model_copy(update={"executor": each.executor and absolute_tool(each.executor, root)})
+        for each in (config.collect, config.evaluate)
+    )
+    own = {
+        "collect": collect,
+        "evaluate": evaluate,
+        "corpus": corpus,
+        "teams": teams,
+        "student": student,
+        "board": board,
+        "cpt": cpt,
+        "sft": sft,
+    }
     return config.model_copy(update=own)
 
 

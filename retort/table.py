@@ -48,7 +48,7 @@ TRAINING = (
     "agents/toolcalls/*.py",
     "finetune/*.py",
 )
-COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
+COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "!collect.executor", "board")
 """Settings that make an episode of collecting one that is asked for."""
 TOLD = ("proofs.json", "training.json", "losses.jsonl")
 """Files of a student's folder that the report shows."""
@@ -87,6 +87,15 @@ def index_package(run: Run) -> Parts:
 def tools(run: Run) -> Parts:
     """The user's own tools."""
     return parts.tools(run.config.board)
+
+
+def own_executor(section: Literal["collect", "evaluate"]) -> Callable[[Run], Parts]:
+    """The code of an executor that is not Retort's."""
+
+    def found(run: Run) -> Parts:
+        return parts.executor(getattr(run.config, section).executor)
+
+    return found
 
 
 def teacher(run: Run) -> Parts:
@@ -173,7 +182,7 @@ STAGES: dict[str, Stage] = {
             ("exam.jsonl", "held_out.json", "library/chunks.jsonl"),
             (*PLAY, *RUNNER, "retort/work.py:collect"),
             ("ledger.sqlite", "collect.json", COLLECTED_BOARD),
-            (teacher, tools),
+            (teacher, tools, own_executor("collect")),
         ),
         Stage(
             "dataset",
@@ -227,7 +236,7 @@ STAGES: dict[str, Stage] = {
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
             + ("evals/scores.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
             ("scores", "board.json"),
-            (players, tools),
+            (players, tools, own_executor("evaluate")),
         ),
         Stage(
             "leaderboard",

@@ -57,7 +57,7 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *templates(config)]
+    found = [*tools(config.board), *servers(config.board), *templates(config), *own_executors(config)]
     for team, seated in config.teams.items():
         for role, seat in seated.named(team).seats().items():
             found += [*classes(f"teams.{team}.{role}", seat), *sent(f"teams.{team}.{role}", seat)]
@@ -70,6 +70,14 @@ def tools(board: Board) -> Iterator[Item]:
         place, colon, _ = spec.rpartition(":")
         if colon:
             yield item(f"the tool {spec}: the code of its file runs here", "tool", spec, code_of(place))
+
+
+def own_executors(config: RunConfig) -> Iterator[Item]:
+    """Own executors: the code of their files runs."""
+    for spec in (config.collect.executor, config.evaluate.executor):
+        place, colon, _ = (spec or "").rpartition(":")
+        if colon:
+            yield item(f"the executor {spec}: the code of its file runs here", "executor", spec, code_of(place))
 
 
 def code_of(place: str) -> list[str | None]:
@@ -212,7 +220,7 @@ def file_hash(path: Path) -> str | None:
         return None
 
 
-def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = True) -> None:
+def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = True, step: str | None = None) -> None:
     """Return where everything that a config and its run folder name was agreed to, now or before.
 
     Args:
@@ -220,6 +228,7 @@ def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = 
         run: the run folder; its students carry templates.
         trust: agree to all of it without being asked (--trust).
         ask: whether a person at the terminal may be asked.
+        step: where nobody may be asked: how to agree; None = by `retort studio`.
 
     Raises:
         TrustError: it was not agreed to; the message lists it, with the next step.
@@ -234,7 +243,8 @@ def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = 
         lines = "\n".join(f"    {each.told}" for each in new)
         about = f"{home} names what would be executed here, or given a key:\n{lines}"
         if not ask:
-            raise TrustError(f"{about}\nlook at it, and if you agree start `retort studio {run}`, or set {AGREED}=1")
+            how = step or f"start `retort studio {run}`"
+            raise TrustError(f"{about}\nlook at it, and if you agree {how}, or set {AGREED}=1")
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise TrustError(f"{about}\nlook at it, and if you agree run the same command with --trust (or {AGREED}=1)")
         print(f"retort: {about}", file=sys.stderr)

@@ -94,6 +94,7 @@ def collect(run: Run) -> str:
                 title=f"collect {name}",
                 enough=options.enough,
                 budget=run.config.budget,
+                executor=options.executor,
                 told=partial(summarise, run, name),
                 **how,
             )
