@@ -45,10 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from agents.errors import ProofError, RetortError
 
     from .outward import keep_in
+    from .progress import printed
 
     keep_in()
     try:
-        return command(arguments)
+        with printed():
+            return command(arguments)
     except ProofError as error:
         complain(f"blocked: {error}")
         return 1

@@ -3,121 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from agents.context import Context, Mode, Seat, Team, Verify
+from agents.context import Context, Mode, Verify
 from agents.errors import StageError
-from agents.files import read_models
-from agents.folders import absolute
-from agents.task import Form, Task
 from graphs.contents import recall, remember
-from graphs.trajectory import digest
 
 from . import lines
-from .config import DEMONSTRATOR, RunConfig, write_resolved
 from .doctor.before import refuse_broken
-from .folders import check_place, claim
-from .lines import say
 from .lock import alone
 from .parts import Parts
+from .progress import say
+from .run import Run as Run
 from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
 from .table import Stage, stages_of
 from .work import WORK
-
-class Run:
-    """A config and its run folder.
-
-    Args:
-        source: the run.toml that the config was read from; None = no file.
-
-    Raises:
-        FolderError: `folder` is no path.
-    """
-
-    def __init__(self, config: RunConfig, folder: Path, source: Path | None = None) -> None:
-        self.config = config
-        self.folder = absolute(folder)
-        self.source = source
-
-    def check_place(self) -> None:
-        """Raise FolderError or StageError where the run folder is none, another config's, or holds the corpus."""
-        check_place(self.folder, self.source, (self.config.corpus.manuals, self.config.corpus.facts))
-
-    def settle(self) -> None:
-        """Write the run folder's own run.toml, and whose it is."""
-        write_resolved(self.config, self.folder)
-        claim(self.folder, self.source)
-
-    def tasks(self, split: str | None = None) -> list[Task]:
-        """The exam's tasks, of one split or all."""
-        rows = read_models(self.folder / "exam.jsonl", Task, "exam")
-        return [task for task in rows if split is None or task.split == split]
-
-    def team(self, name: str) -> Team:
-        """The team of an arm: base, cpt, student, or one of [teams]; the demonstrator gets this run's exam."""
-        if name in self.config.teams:
-            team = self.config.teams[name].named(name)
-        else:
-            student = self.config.student
-            seat = Seat(
-                model=self.student_model(name),
-                max_tokens=student.max_tokens,
-                transport=student.transport,
-                chat_template=student.chat_template if name == "base" else None,  # a trained one carries its own
-            )
-            team = Team(name=name, reason=seat)
-
-        def keyed(seat: Seat) -> Seat:
-            if seat.model == DEMONSTRATOR:
-                return seat.model_copy(update={"model": f"{DEMONSTRATOR}@{self.folder / 'exam.jsonl'}"})
-            return seat
-
-        return team.model_copy(update={role: keyed(seat) for role, seat in team.seats().items()})
-
-    def student_model(self, name: str) -> str:
-        """The hf seat of base, cpt or student."""
-        stages = self.config.student.stages
-        if name == "base":
-            return f"hf:{self.config.student.base}"
-        stage = "cpt" if name == "cpt" else stages[-1]
-        folder = self.folder / "students" / stage
-        if not folder.exists():
-            raise StageError(f"{folder} is not there: run the stage {stage!r} first")
-        return f"hf:{folder}"
-
-    def collecting(self, mode: Mode, form: Form = "free") -> Context:
-        """The context of collected episodes: held-out pages barred, faults put in where the config says."""
-        options = self.config.collect
-        context = self.context(options.team, mode, options.verify, held_out=True)
-        return context.model_copy(update={"faults": options.faults, "form": form})
-
-    def to_collect(self, tasks: Sequence[Task]) -> Iterator[tuple[str, Context, list[Task]]]:
-        """What is collected, part by part: its name, the context, and those of `tasks` that are played in it."""
-        for mode in self.config.collect.modes:
-            for form in FORMS:
-                part = [task for task in tasks if form_of(task, self.config.collect.choice) == form]
-                if part:
-                    yield mode if form == "free" else f"{mode}, choice", self.collecting(mode, form), part
-
-    def context(self, team: str, mode: Mode, verify: Verify, *, held_out: bool) -> Context:
-        """The runtime context of an episode; `held_out` bars the pages that training must not see."""
-        return Context(
-            team=self.team(team),
-            library=str(self.folder / "library"),
-            without=str(self.folder / "held_out.json") if held_out else None,
-            board=self.config.board,
-            mode=mode,
-            verify=verify,
-        )
-
-
-FORMS: tuple[Form, ...] = ("free", "choice")
-
-
-def form_of(task: Task, share: float) -> Form:
-    """The form in which a training question is played: of those with options a share of `share`, by its id."""
-    return "choice" if task.options and int(digest(task.id), 16) % 10_000 < share * 10_000 else "free"
 
 
 def check_budget(run: Run, only: Sequence[str] | None) -> None:

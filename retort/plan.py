@@ -100,6 +100,9 @@ class Plan:
             lines += played_lines(self)
         return "\n".join(lines)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def row(self) -> dict[str, Any]:
         """The same as JSON."""
         stages = [

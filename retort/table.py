@@ -31,7 +31,7 @@ PLAY = (
     "graphs/*.py",
     "!graphs/checkpoints.py",
     "!graphs/contents.py",
-    "retort/pipeline.py:Run",
+    "retort/run_folder.py",
 )
 """What plays and judges an episode."""
 EXAM = ("distill/exam/*.py",)
