@@ -187,8 +187,10 @@ def look(arguments: argparse.Namespace) -> int:
         print(found.model_dump_json(indent=2) if arguments.json else text(found))
     else:
         from .export import export
+        from .paths import absolute_tool
 
-        print(export(arguments.run, arguments.out, arguments.format, dropped=arguments.dropped, pages=arguments.pages))
+        form, more = absolute_tool(arguments.format, Path()), {"dropped": arguments.dropped, "pages": arguments.pages}
+        print(export(arguments.run, arguments.out, form, arguments.container, **more))
     return 0
 
 

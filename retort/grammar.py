@@ -120,10 +120,11 @@ def looks(commands: argparse._SubParsersAction[Parser]) -> None:
     export.add_argument("out", type=place, metavar="OUT", help="the new folder")
     export.add_argument(
         "--format",
-        choices=("messages", "sharegpt", "parquet", "hf"),
-        default="messages",
-        help="messages: JSON lines as TRL reads them (default)",
+        default="trl",
+        metavar="NAME",
+        help="trl (default), openai, sharegpt, one of an installed package, or your own /path/file.py:Class",
     )
+    export.add_argument("--container", choices=("jsonl", "parquet", "hf"), default="jsonl", help="of the rows")
     export.add_argument("--dropped", action="store_true", help="also the episodes left out, with the reasons")
     export.add_argument("--pages", action="store_true", help="also the manual's sections for pretraining")
 
