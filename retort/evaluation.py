@@ -12,6 +12,7 @@ from graphs.contents import recall, remember
 
 from .boards import NOTES, differences
 from .config import Arm
+from .lines import say
 from .lock import alone
 from .stages import HASHES
 from .table import STAGES
@@ -74,8 +75,6 @@ def leaderboard(run: Run, split: Literal["dev", "test"] = "test") -> str:
     board = build_leaderboard(run.folder, arms, tasks=options.tasks, forms=options.forms, split=split)
     write_leaderboard(run.folder, board)
     if split == "test":
-        from .pipeline import say
-
         notes = differences(run.folder)
         write_json(run.folder / NOTES, notes)
         for note in notes:
@@ -95,7 +94,7 @@ def dev(run: Run, *, play: bool = True) -> str:
     """
     from evals.leaderboard import Leaderboard, format_table
 
-    from .pipeline import needed, say
+    from .pipeline import needed
 
     run.check_place()
     with alone(run.folder):

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from agents.context import Context, Mode, Seat, Team, Verify
-from agents.errors import ProofError, StageError
-from agents.files import read_json, read_jsonl, read_model, read_models, write_json, write_jsonl
+from agents.errors import StageError
+from agents.files import read_models
 from agents.folders import absolute
 from agents.task import Form, Task
 from graphs.contents import recall, remember
 from graphs.trajectory import digest
 
 from . import lines
-from .boards import COLLECTED
 from .config import DEMONSTRATOR, RunConfig, write_resolved
 from .doctor.before import refuse_broken
-from .evaluation import evaluate, leaderboard
 from .folders import check_place, claim
+from .lines import say
 from .lock import alone
 from .parts import Parts
 from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
-from .table import STAGES, Stage, stages_of
-
-if TYPE_CHECKING:
-    from graphs.runner.collect import Collected
-
-
-def say(text: str) -> None:
-    """A line for the person who waits; standard error, so that standard output stays the result."""
-    print(text, file=sys.stderr, flush=True)
+from .table import Stage, stages_of
+from .work import WORK
 
 
 class Run:
@@ -132,165 +121,6 @@ def form_of(task: Task, share: float) -> Form:
     return "choice" if task.options and int(digest(task.id), 16) % 10_000 < share * 10_000 else "free"
 
 
-def index(run: Run) -> str:
-    """Manuals and facts into library/ and facts.jsonl; what is not read of them into skipped.jsonl."""
-    from agents.corpus.documents import scan
-    from agents.corpus.facts import read_facts
-    from agents.corpus.index import Library
-
-    corpus = run.config.corpus
-    rows: list[dict[str, Any]] = []
-    if corpus.manuals is not None and corpus.facts is not None:
-        documents, skipped = scan(corpus.manuals)
-        facts, remarks = read_facts(corpus.facts)
-        rows += [each._asdict() for each in skipped]
-        rows += [{"file": corpus.facts.name, **each._asdict()} for each in remarks]
-    else:
-        from agents.corpus.sources import stdlib
-
-        documents, facts = stdlib.documents(), stdlib.facts()
-    library = Library.build(documents)
-    library.save(run.folder / "library")
-    write_jsonl(run.folder / "facts.jsonl", facts)
-    write_jsonl(run.folder / lines.SKIPPED, rows)
-    for line in lines.passed_over(rows, run.folder / lines.SKIPPED):
-        say(f"  {line}")
-    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{lines.left_out(rows)}"
-
-
-def exam(run: Run) -> str:
-    """Facts into exam.jsonl, held_out.json and exam.json; those that ask nothing into facts_rejected.jsonl."""
-    from agents.corpus.facts import read_facts
-    from agents.corpus.index import Library
-    from distill.exam.build import build_exam
-
-    facts, _ = read_facts(run.folder / "facts.jsonl")
-    config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
-    made = build_exam(facts, Library.open(run.folder / "library"), config)
-    say(made.summary())
-    write_jsonl(
-        run.folder / lines.REJECTED, lines.rejected(read_jsonl(run.folder / lines.SKIPPED, "index"), made.rejected)
-    )
-    write_jsonl(run.folder / "exam.jsonl", made.tasks)
-    write_json(run.folder / "held_out.json", made.held_out.model_dump(mode="json"))
-    write_json(run.folder / "exam.json", {"counts": made.counts, "baselines": made.baselines})
-    for line in lines.facts_needed(made.counts, run.folder / lines.REJECTED):
-        say(f"  {line}")
-    splits = {name: sum(task.split == name for task in made.tasks) for name in ("train", "dev", "test")}
-    return f"{splits['train']} training tasks, {splits['dev']} dev, {splits['test']} held out"
-
-
-def collect(run: Run) -> str:
-    """The teacher team plays the training tasks into the ledger."""
-    from graphs.board import board_parts
-    from graphs.episode import Table
-    from graphs.runner.collect import collect as play_all
-    from graphs.runner.collect import now
-    from graphs.runner.ledger import Ledger
-
-    options = run.config.collect
-    tasks = run.tasks("train")[: options.tasks]
-    said = []
-    with Ledger(run.folder / "ledger.sqlite") as ledger:
-        broken = ledger.set_aside_broken()
-        if broken:
-            say(f"  {broken} episodes that could not be read are set aside, and played again where they are asked for")
-        for name, context, part in run.to_collect(tasks):
-            table = Table.lay(context)
-            how = {"concurrency": options.concurrency, "samples": options.samples, "workers": options.workers}
-            playing = play_all(
-                part,
-                table,
-                ledger,
-                title=f"collect {name}",
-                enough=options.enough,
-                budget=run.config.budget,
-                told=partial(summarise, run, name),
-                **how,
-            )
-            done = now(playing)
-            if done.failures:
-                raise StageError(
-                    f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint; the "
-                    "others are recorded, run the same command again for the rest\n" + "\n".join(done.failed())
-                )
-            said.append(f"{name}: {done.said()}")
-    write_json(run.folder / COLLECTED, board_parts(run.collecting(options.modes[0])))  # the mode is no part of it
-    return "; ".join(said)
-
-
-def summarise(run: Run, name: str, done: Collected) -> None:
-    """Write what collecting one part has done and cost into collect.json."""
-    path = run.folder / "collect.json"
-    try:
-        modes = read_json(path, "collect") if path.exists() else {}
-    except StageError:  # broken: what other modes cost stands in the ledger as well
-        modes = {}
-    modes = modes if isinstance(modes, dict) else {}
-    write_json(path, {**modes, name: done.model_dump(mode="json")})
-
-
-def dataset(run: Run) -> str:
-    """The ledger into kept.jsonl, dropped.jsonl and the training files; blocked by the leak proof."""
-    from agents.corpus.index import Library
-    from distill.dataset import training_texts, write_dataset
-    from distill.exam.split import HeldOut
-    from distill.keep import sort_ledger, write_sorted
-    from distill.leaks import leaks
-    from graphs.episode import Table
-    from graphs.runner.ledger import Ledger
-
-    options = run.config.collect
-    every = {task.id: task for task in run.tasks()}
-    barred = read_model(run.folder / "held_out.json", HeldOut, "exam")
-    chunks = Library.open(run.folder / "library", without=frozenset(barred.chunks)).chunks
-    current = set()
-    for _, context, part in run.to_collect(list(every.values())):
-        table = Table.lay(context)
-        current |= {table.key(task, n) for task in part for n in range(options.samples)}
-    with Ledger(run.folder / "ledger.sqlite") as ledger:
-        result = sort_ledger(every, ledger, run.config.dataset.per_task, current)
-        if len(result.kept) + len(result.dropped) != len(ledger):
-            raise ProofError(
-                f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger"
-            )
-        if not result.kept:
-            raise StageError(
-                f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one"
-            )
-        tests = [task for task in every.values() if task.split == "test"]
-        texts = training_texts(result.kept, chunks, run.config.dataset)
-        report = leaks(texts, barred, tests, Library.open(run.folder / "library"))
-        write_json(run.folder / "leaks.json", [lines.leak_proof(report)])
-        report.check()
-        counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
-        write_sorted(result, run.folder)
-    reasons = ", ".join(f"{name} {number}" for name, number in counts["reasons"].items())
-    return f"{counts['kept']} kept, {counts['dropped']} dropped{' (' + reasons + ')' if reasons else ''}"
-
-
-def cpt(run: Run) -> str:
-    """Continual pretraining of the base on the allowed pages."""
-    from finetune.pretrain import pretrain
-
-    out, student, data = run.folder / "students" / "cpt", run.config.student, run.folder / "data" / "cpt.jsonl"
-    config = run.config.cpt.templated(student.chat_template)
-    done = pretrain(student.base, data, out, config, seed=run.config.seed)
-    return lines.training_said(done)
-
-
-def sft(run: Run) -> str:
-    """Supervised fine-tuning on the kept episodes, from the base or from what CPT made of it."""
-    from finetune.sft import sft as train
-
-    student, data = run.config.student, run.folder / "data" / "sft.jsonl"
-    base = str(run.folder / "students" / "cpt") if "cpt" in student.stages else student.base
-    config = run.config.sft.templated(student.chat_template)
-    out = run.folder / "students" / "sft"
-    done = train(base, data, out, config, seed=run.config.seed, transport=student.transport)
-    return lines.training_said(done)
-
-
 def check_budget(run: Run, only: Sequence[str] | None) -> None:
     """Raise ConfigError where the money of a stage that plays could not be counted."""
     from agents.models.prices import check_prices
@@ -304,18 +134,6 @@ def check_budget(run: Run, only: Sequence[str] | None) -> None:
     for name, mode, verify in plays:
         context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)
         check_prices(config.budget, context)
-
-
-WORK: dict[str, Callable[[Run], str]] = {
-    "index": index,
-    "exam": exam,
-    "collect": collect,
-    "dataset": dataset,
-    "cpt": cpt,
-    "sft": sft,
-    "evaluate": evaluate,
-    "leaderboard": leaderboard,
-}
 
 
 def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> dict[str, Found]:
@@ -395,6 +213,3 @@ def unusable(run: Run, stage: str) -> str:
     except StageError as error:
         return str(error)
     return ""
-
-
-assert list(WORK) == list(STAGES), "every stage has its work"

@@ -88,15 +88,15 @@ def test_source_makes_stale_what_it_makes(file: str, whole: Path, project: Path)
     assert all(file in why and why.endswith(" changed") for why in found.values())
 
 
-def test_a_stage_looks_at_its_own_part_of_the_pipeline(whole: Path, project: Path) -> None:
-    path = project / "retort" / "pipeline.py"
+def test_a_stage_looks_at_its_own_function_of_work_py(whole: Path, project: Path) -> None:
+    path = project / "retort" / "work.py"
     before = path.read_text(encoding="utf-8")
     try:
         path.write_text(before.replace("def sft(run: Run) -> str:\n", "def sft(run: Run) -> str:\n    # another\n"))
         found = stale(seen(whole, project))
     finally:
         path.write_text(before, encoding="utf-8")
-    assert found == {"sft": "retort/pipeline.py:sft changed"}
+    assert found == {"sft": "retort/work.py:sft changed"}
 
 
 def test_what_follows_a_stale_stage_says_so(copied: Path) -> None:
