@@ -1,0 +1,69 @@
+"""What is wrong with a run.toml, in one line: where, what was given, and what would fit."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from agents.context import Seat
+from agents.redaction import redacted
+from finetune.methods import methods
+
+
+def shortened(value: object, most: int = 120) -> str:
+    """A value as text of at most so many characters."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def explain(error: ValidationError) -> str:
+    """The first problem of a validation in one line: where, what was given, what would fit."""
+    # An unknown key first: the key it was meant for is then reported as missing too.
+    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    place = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        known = known_keys(place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key {shortened('.'.join(place))!r}; {hint}"
+    given = first.get("input")
+    plain = isinstance(given, (str, int, float, bool))
+    shown = f" (given: {shortened(given)!r})" if isinstance(given, str) else f" (given: {given!r})" if plain else ""
+    if place[-1:] == ["key_env"] or redacted(shown) != shown:
+        shown = ""  # it may be a key
+    more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    said = redacted(first["msg"].removeprefix("Value error, "))
+    said = said if len(said) <= 500 else f"{said[:250]} ... {said[-200:]}"  # a huge value is told in it
+    return f"{shortened('.'.join(place)) + ': ' if place else ''}{said}{shown}{more}"
+
+
+def known_keys(place: list[str]) -> list[str]:
+    """Names of the keys that may stand at a place of run.toml."""
+    from .config import Arm, EvaluateConfig, RunConfig, SeatedTeam
+
+    model: Any = RunConfig
+    for part in place:
+        if part == "teams":
+            model = None
+            continue
+        if model is None:  # the name of a team
+            model = SeatedTeam
+            continue
+        if part.isdigit():
+            continue
+        if model is SeatedTeam:
+            model = Seat
+            continue
+        if model is EvaluateConfig and part == "arms":
+            model = Arm
+            continue
+        if model is RunConfig and part in methods:
+            model = methods.get(part).config
+            continue
+        model = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    more = ("provider", "url") if model is Seat else methods.names() if model is RunConfig else ()
+    return sorted([*model.model_fields, *more]) if model is not None else []
