@@ -152,6 +152,13 @@ class Read(Sequence[R]):
     def __iter__(self) -> Iterator[R]:
         return map(self._read, self._places)
 
+    def by_task(self) -> dict[str, Read[R]]:
+        """Task -> its episodes, in the order of the first of each."""
+        found: dict[str, list[Place]] = {}
+        for place in self._places:
+            found.setdefault(place.task_id, []).append(place)
+        return {task: Read(places, self._read) for task, places in found.items()}
+
     @overload
     def __getitem__(self, index: int) -> R: ...
 
@@ -176,6 +183,13 @@ class Sorted:
     def reasons(self) -> dict[str, int]:
         """Reason -> number of dropped episodes, most frequent first."""
         return dict(Counter(self.why).most_common())
+
+    def siblings(self) -> Iterator[tuple[list[Trajectory], list[Dropped]]]:
+        """Kept and dropped episodes of one task at a time, of the tasks that have both; read one task at a time."""
+        kept, dropped = self.kept.by_task(), self.dropped.by_task()
+        for task in kept:
+            if task in dropped:
+                yield list(kept[task]), list(dropped[task])
 
 
 def reason_to_drop(task: Task | None, trajectory: Trajectory, current: Collection[str] | None = None) -> str | None:

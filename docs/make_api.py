@@ -1,4 +1,4 @@
-"""Writes docs/api.md from the docstrings of what `retort` makes public: `python docs/make_api.py`, `--check` compares."""
+"""Writes docs/api.md from the docstrings of what `retort` makes public; `--check` compares instead."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ run.trajectories(accepted=True).to_dataset("trl")
 trajectory = await retort.play(task, team=run.team("student"))
 ```
 
-[examples/notebook.py](../examples/notebook.py) goes from a manual to a leaderboard, cell by cell. In the examples below `run` is a
-finished run, and `folder` an empty folder.
+[examples/notebook.py](../examples/notebook.py) goes from a manual to a leaderboard, cell by cell. In the examples
+below `run` is a finished run, and `folder` an empty folder.
 """
 WITHOUT = {"agree", "check_place", "settle", "student_model", "collecting", "to_collect", "context"}
 """Methods of a run that the stages use."""

@@ -41,7 +41,7 @@ class StudentEvidence:
     """`read` of the trained model before it was saved; None where it cannot be compared: a 4-bit base."""
     base: Sequence[Any] | None = None
     """`read` of the base before full training; None for an adapter, whose base is the student with the adapter off."""
-    section: str = "sft"
+    section: str = "student"
     """Of run.toml: whose keys a failed proof names."""
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ def ask(
 
     Args:
         question: None = a session: `read` is asked for one after the other, and models stay open in between.
-        team: student, base, cpt, or a name of the run's [teams].
+        team: student, base, a name of [student] stages, or one of the run's [teams].
         options: the answers to choose from; empty = a free answer.
         write: takes each piece of text as it comes, printable.
         read: the next question of a session, None at its end; without it questions come from standard input.
@@ -61,7 +61,7 @@ def ask(
     if traced := settle(config):
         write(traced)
     run = Run(config, run_folder)
-    known = sorted({"base", "cpt", "student", *run.config.teams})
+    known = run.config.team_names()
     if team not in known:
         raise StageError(f"no team of {run.folder} is named {team!r}; there are {', '.join(known)}")
     if not (run.folder / "library").exists():

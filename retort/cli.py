@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .overrides import Override
     from .pipeline import Run
 
-BEFORE_EVALUATE = ("index", "exam", "collect", "dataset", "cpt", "sft")
 DEBUG = "RETORT_DEBUG"
 """Variable that shows tracebacks."""
 
@@ -145,17 +144,18 @@ def command(arguments: argparse.Namespace) -> int:
         return status
     from .evaluation import dev
     from .pipeline import work
+    from .table import stages_before
     from .trust import made
 
     as_json = getattr(arguments, "json", False)
     if getattr(arguments, "split", "test") == "dev":
         if name == "run":
-            work(run, BEFORE_EVALUATE)
+            work(run, stages_before(run.config, "evaluate"))
             made(run.config, run.folder)
         table = dev(run, play=name != "leaderboard")
         print(json_file(run.folder / "leaderboard.dev.json") if as_json else table)
         return 0
-    stages = None if name == "run" else SINGLE[name][0]
+    stages = None if name == "run" else SINGLE[name][0] or run.config.student.trainings
     work(run, stages, force=getattr(arguments, "force", False))
     made(run.config, run.folder)
     if name in ("run", "leaderboard"):

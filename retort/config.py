@@ -1,7 +1,8 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
 Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [exam] in
-distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
+distill/exam/build.py, [dataset] in distill/dataset.py. A training method brings a section of its name
+(finetune/methods.py).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from agents.redaction import redacted
 from agents.task import Form
 from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
-from finetune.pretrain import CptConfig
-from finetune.sft import SftConfig
+from finetune.methods import in_order, short, weighed
+from finetune.settings import TrainConfig
 from graphs.runner.executors import executors
 
 from .config_errors import explain, first_problem, mended_by, shortened
 from .overrides import Override, applied, blamed
 from .paths import absolute
+from .sections import settings_of, with_sections
 from .toml_file import read_toml
 
 NAME = re.compile(r"[^\W_][\w ._+()-]{0,59}")
@@ -114,14 +116,28 @@ class StudentConfig(Section):
 
     base: str = "tiny-base"
     """A model folder, a hub id, or `tiny-base`, which ships with Retort."""
-    stages: tuple[Literal["cpt", "sft"], ...] = ("cpt", "sft")
-    """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
+    stages: tuple[str, ...] = ("cpt", "sft")
+    """Training methods in their order, each from what the one before made; a name, or `FILE.py:CLASS` of your own.
+    Empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
     transport: Wire = "native"
-    """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
+    """How tools reach base, student and the models between, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
+
+    @field_validator("stages")
+    @classmethod
+    def _in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = in_order(value)
+        if wrong:
+            raise ValueError(wrong)
+        return value
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """The names of the stages: of their sections, of their students' folders, and of the teams in between."""
+        return tuple(short(stage) for stage in self.stages)
 
 
 class TracingConfig(Section):
@@ -137,14 +153,14 @@ class Arm(Section):
     name: str
     """Row name; file names of its scores are made from it."""
     team: str
-    """base, cpt, student, or a name of [teams]."""
+    """base, student, a name of [student] stages (what that training made), or one of [teams]."""
     mode: Mode = "react"
     """cot: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
     """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
 
-    auto: base, base+cpt and closed books are weighed where their seat is `hf:`, and left out where it is an endpoint;
-    all others play. off: it is left out.
+    auto: base, what learnt only text, and closed books are weighed where their seat is `hf:`, and left out where it is
+    an endpoint; all others play. off: it is left out.
     """
 
     def in_choice(self, model: str) -> Literal["graph", "likelihood", "none"]:
@@ -160,7 +176,7 @@ class Arm(Section):
             )
         if self.choice != "auto":
             return "none" if self.choice == "off" else self.choice
-        if provider == "scripted" or (self.mode == "react" and self.team not in ("base", "cpt")):
+        if provider == "scripted" or (self.mode == "react" and self.team != "base" and not weighed(self.team)):
             return "graph"
         return "likelihood" if provider == "hf" else "none"
 
@@ -178,7 +194,7 @@ class EvaluateConfig(Section):
     executor: str | None = None
     """As [collect] executor; arms whose seats it refuses are played in this process."""
     arms: tuple[Arm, ...] = ()
-    """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
+    """Empty = base, each model between it and the student, student, student closed book, teacher, where they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
 
@@ -191,7 +207,9 @@ class EvaluateConfig(Section):
 
 
 class RunConfig(Section):
-    """run.toml."""
+    """run.toml; beside the fields a section for each training method that is named, by the method's own name."""
+
+    model_config = ConfigDict(extra="allow")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
@@ -206,10 +224,13 @@ class RunConfig(Section):
     budget: Budget = Budget()
     dataset: DatasetConfig = DatasetConfig()
     student: StudentConfig = StudentConfig()
-    cpt: CptConfig = CptConfig()
-    sft: SftConfig = SftConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     tracing: TracingConfig = TracingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_sections(cls, given: Any) -> Any:
+        return with_sections(given, frozenset(cls.model_fields), StudentConfig().stages)
 
     @model_validator(mode="after")
     def _names_exist(self) -> RunConfig:
@@ -220,18 +241,19 @@ class RunConfig(Section):
                 raise ValueError(
                     f"{shortened(name)!r} cannot name a team or an arm: give at most 60 letters, digits and ._+() -"
                 )
-        if len(set(self.student.stages)) < len(self.student.stages) or self.student.stages == ("sft", "cpt"):
-            raise ValueError('student.stages: give "cpt", "sft" or both in this order, each once')
+        taken = {*type(self).model_fields, "base", "student"} & {*self.student.trainings}
+        if taken:
+            raise ValueError(f"student.stages: {min(taken)!r} cannot name a training: give its class another name")
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
         for executor in filter(None, (self.collect.executor, self.evaluate.executor)):
             if ":" not in executor and executor not in executors:
                 raise ValueError(f"executor {shortened(executor)!r} is not one of {', '.join(executors.names())}")
-        known = {*self.teams, "base", "cpt", "student"}
+        known = self.team_names()
         for arm in self.evaluate.arms:
-            if arm.team not in known:
-                raise ValueError(f"evaluate.arms: team {arm.team!r} is not one of {', '.join(sorted(known))}")
+            if arm.team not in (*known, *self.student.trainings):
+                raise ValueError(f"evaluate.arms: team {arm.team!r} is not one of {', '.join(known)}")
         names = [arm.name for arm in self.evaluate.arms]
         if len(set(names)) < len(names):
             raise ValueError("evaluate.arms: two arms have the same name")
@@ -243,15 +265,32 @@ class RunConfig(Section):
         """The seed of the exam: its own where the file gives one, else the run's."""
         return self.exam.seed if "seed" in self.exam.model_fields_set else self.seed
 
+    def training(self, name: str) -> TrainConfig:
+        """The settings of a training, by the name of its section.
+
+        Raises:
+            ConfigError: the section of a method of the user's own has a key or a value that the method does not take.
+        """
+        stage = next((each for each in self.student.stages if short(each) == name), name)
+        return settings_of(stage, (self.__pydantic_extra__ or {}).get(name))
+
+    def trainings(self) -> tuple[tuple[str, TrainConfig], ...]:
+        """(name, settings) of each training, in their order; raises like `training`."""
+        return tuple((name, self.training(name)) for name in self.student.trainings)
+
+    def team_names(self) -> list[str]:
+        """The teams of a run: its own, the base, what each training but the last one made, and the student."""
+        return sorted({*self.teams, "base", *self.student.trainings[:-1], "student"})
+
     def arms(self) -> tuple[Arm, ...]:
-        """The arms that are played."""
+        """The arms that are played: the models from base to student, and the team that was learnt from."""
         if self.evaluate.arms:
             return self.evaluate.arms
         arms = []
-        if self.student.stages:
+        names = self.student.trainings
+        if names:
             arms.append(Arm(name="base", team="base"))
-        if {"cpt", "sft"} <= set(self.student.stages):
-            arms.append(Arm(name="base+cpt", team="cpt"))
+        arms += [Arm(name="+".join(("base", *names[: at + 1])), team=name) for at, name in enumerate(names[:-1])]
         arms.append(Arm(name="student", team="student"))
         arms.append(Arm(name="student closed book", team="student", mode="cot"))
         arms.append(Arm(name=self.collect.team, team=self.collect.team))
@@ -312,7 +351,7 @@ def validated(data: Mapping[str, Any], path: Path | str, overrides: Sequence[Ove
     except ValidationError as error:
         place = [str(part) for part in first_problem(error)["loc"]]
         names = overrides and blamed(overrides, place, alone=fits(data))
-        raise ConfigError(f"{names or path}: {explain(error, known_keys)}") from None
+        raise ConfigError(f"{names or path}: {explain(error)}") from None
 
 
 def fits(data: Mapping[str, Any]) -> bool:
@@ -321,31 +360,6 @@ def fits(data: Mapping[str, Any]) -> bool:
         return bool(RunConfig.model_validate(data))
     except ValidationError:
         return False
-
-
-def known_keys(place: list[str]) -> list[str]:
-    """Names of the keys that may stand at a place of run.toml."""
-    model: Any = RunConfig
-    for part in place:
-        if part == "teams":
-            model = None
-            continue
-        if model is None:  # the name of a team
-            model = SeatedTeam
-            continue
-        if part.isdigit():
-            continue
-        if model is SeatedTeam:
-            model = Seat
-            continue
-        if model is EvaluateConfig and part == "arms":
-            model = Arm
-            continue
-        model = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    more = ("provider", "url") if model is Seat else ()
-    return sorted([*model.model_fields, *more]) if model is not None else []
 
 
 def write_resolved(config: RunConfig, run: Path) -> None:

@@ -1,16 +1,17 @@
-"""What is wrong with a run.toml, in one line each: where, what was given, what would fit."""
+"""What is wrong with a run.toml, in one line: where, what was given, and what would fit."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from agents.context import Seat
 from agents.errors import ConfigError
 from agents.redaction import redacted
+from finetune.methods import methods
 
 
 def shortened(value: object, most: int = 120) -> str:
@@ -24,12 +25,8 @@ def first_problem(error: ValidationError) -> Any:
     return min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
 
 
-def explain(error: ValidationError, known_keys: Callable[[list[str]], list[str]]) -> str:
-    """The first problem of a validation in one line: where, what was given, what would fit.
-
-    Args:
-        known_keys: the keys that may stand at a place.
-    """
+def explain(error: ValidationError) -> str:
+    """The first problem of a validation in one line: where, what was given, what would fit."""
     first = first_problem(error)
     place = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
@@ -46,6 +43,36 @@ def explain(error: ValidationError, known_keys: Callable[[list[str]], list[str]]
     said = redacted(first["msg"].removeprefix("Value error, "))
     said = said if len(said) <= 500 else f"{said[:250]} ... {said[-200:]}"  # a huge value is told in it
     return f"{shortened('.'.join(place)) + ': ' if place else ''}{said}{shown}{more}"
+
+
+def known_keys(place: list[str]) -> list[str]:
+    """Names of the keys that may stand at a place of run.toml."""
+    from .config import Arm, EvaluateConfig, RunConfig, SeatedTeam
+
+    model: Any = RunConfig
+    for part in place:
+        if part == "teams":
+            model = None
+            continue
+        if model is None:  # the name of a team
+            model = SeatedTeam
+            continue
+        if part.isdigit():
+            continue
+        if model is SeatedTeam:
+            model = Seat
+            continue
+        if model is EvaluateConfig and part == "arms":
+            model = Arm
+            continue
+        if model is RunConfig and part in methods:
+            model = methods.get(part).config
+            continue
+        model = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    more = ("provider", "url") if model is Seat else methods.names() if model is RunConfig else ()
+    return sorted([*model.model_fields, *more]) if model is not None else []
 
 
 def mended_by(path: Path) -> str:

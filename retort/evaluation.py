@@ -15,7 +15,7 @@ from .config import Arm
 from .lines import say
 from .lock import alone
 from .stages import HASHES
-from .table import STAGES
+from .table import stage_of
 
 if TYPE_CHECKING:
     from .pipeline import Run
@@ -58,8 +58,11 @@ def contexts(run: Run) -> dict[str, Context]:
 
 def player(run: Run, arm: Arm) -> str:
     """What kind of player sits in an arm, as the leaderboard tells it."""
-    if arm.team in ("base", "cpt", "student") and arm.team not in run.config.teams:
-        return {"base": "base", "cpt": "base+cpt", "student": "student"}[arm.team]
+    if arm.team not in run.config.teams:
+        names = run.config.student.trainings
+        if arm.team in names:
+            return "+".join(("base", *names[: names.index(arm.team) + 1]))
+        return arm.team
     return "student" if arm.team == "student" else "teacher" if arm.team == run.config.collect.team else "team"
 
 
@@ -104,7 +107,7 @@ def dev(run: Run, *, play: bool = True) -> str:
         recall(run.folder / HASHES)
         try:
             if play:
-                needed(run, STAGES["evaluate"])
+                needed(run, stage_of(run.config, "evaluate"))
                 say(f"{'evaluate':<12} arms -> scores on the dev tasks")
                 say(f"{'':<12} {evaluate(run, 'dev')}")
             leaderboard(run, "dev")

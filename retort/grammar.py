@@ -9,15 +9,16 @@ import argparse
 
 from .arguments import Parser, place, port, seconds, whole
 
-SINGLE = {
+SINGLE: dict[str, tuple[tuple[str, ...], str]] = {
     "index": (("index",), "manuals -> library"),
     "exam": (("exam",), "facts -> exam with splits and levels"),
     "collect": (("collect",), "the teacher team plays the training tasks into the ledger"),
     "dataset": (("dataset",), "ledger -> kept, dropped and training files"),
-    "train": (("cpt", "sft"), "continual pretraining, then fine-tuning, with their proofs"),
+    "train": ((), "every training of [student] stages in their order, with their proofs"),
     "evaluate": (("evaluate",), "every arm plays the held-out exam in the same graph"),
     "leaderboard": (("leaderboard",), "scores -> leaderboard and report; prints the leaderboard"),
 }
+"""Command -> its stages (none: those that the config trains), and what it does."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,7 +71,9 @@ def parser() -> argparse.ArgumentParser:
     ask = commands.add_parser("ask", help="play one question of your own, every turn as it comes")
     ask.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
     ask.add_argument("question", nargs="?", metavar="QUESTION", help="without one: a session, questions are read")
-    ask.add_argument("--team", default="student", help="student, base, cpt, or a name of [teams] (default: student)")
+    ask.add_argument(
+        "--team", default="student", help="student, base, a name of [student] stages, or of [teams] (default: student)"
+    )
     ask.add_argument(
         "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.files import COMMANDS
+from agents.files import command_of
 
 from .progress import say as say
 
@@ -25,6 +26,11 @@ MOST_CHARS = 1000
 """Of a rejected value that are written down."""
 NAMED = 5
 """Files and lines that the terminal names; the rest stands in the file."""
+
+
+def say(text: str) -> None:
+    """A line for the person who waits; standard error, so that standard output stays the result."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def passed_over(rows: Sequence[Mapping[str, Any]], file: Path) -> Iterator[str]:
@@ -83,7 +89,7 @@ def leak_proof(report: LeakReport) -> dict[str, Any]:
 
 def run_first(stage: str, before: str, state: str, run: Path) -> str:
     """What is said where a stage reads what another makes, which is not fresh."""
-    command = shlex.join(["retort", COMMANDS[before], str(run)])
+    command = shlex.join(["retort", command_of(before), str(run)])
     return f"{stage} reads what {before!r} makes, which is {state}: run it first, `{command}`"
 
 

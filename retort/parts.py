@@ -193,6 +193,8 @@ def told(name: str) -> str:
         "corpus.facts": "the facts",
         "python": "the Python whose library is read",
     }
+    if kind == "method":
+        return f"the training method's {rest}"
     if kind == "template":
         return f"the chat template of [{rest}]"
     if kind == "package":

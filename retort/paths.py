@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents.context import Seat
 from agents.models import split_spec
@@ -27,10 +28,9 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     student = config.student.model_copy(
         update={"base": base, "chat_template": absolute_file(config.student.chat_template, root)}
     )
-    cpt, sft = (
-        each.model_copy(update={"chat_template": absolute_file(each.chat_template, root)})
-        for each in (config.cpt, config.sft)
-    )
+    stages = tuple(absolute_tool(stage, root) for stage in config.student.stages)
+    student = student.model_copy(update={"stages": stages})
+    sections = {name: absolute_section(each, root) for name, each in (config.model_extra or {}).items()}
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
     collect, evaluate = (
@@ -38,16 +38,23 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
         for each in (config.collect, config.evaluate)
     )
     own = {
-        "collect": collect,
-        "evaluate": evaluate,
         "corpus": corpus,
         "teams": teams,
         "student": student,
         "board": board,
-        "cpt": cpt,
-        "sft": sft,
+        "collect": collect,
+        "evaluate": evaluate,
+        **sections,
     }
     return config.model_copy(update=own)
+
+
+def absolute_section(section: Any, root: Path) -> Any:
+    """A training's section with the path of its template resolved against `root`; that of an own method is a table."""
+    if isinstance(section, Mapping):
+        named = section.get("chat_template")
+        return {**section, "chat_template": absolute_file(named, root)} if isinstance(named, str) else section
+    return section.model_copy(update={"chat_template": absolute_file(section.chat_template, root)})
 
 
 def absolute_file(name: str | None, root: Path) -> str | None:
@@ -75,7 +82,7 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
 
 
 def absolute_tool(spec: str, root: Path) -> str:
-    """A tool's `module:function`, with the module's file where it lies beside run.toml."""
+    """A tool's `module:function` or a method's `module:Class`, with the module's file where it lies beside run.toml."""
     module, colon, name = spec.rpartition(":")
     for path in (root / module, root / f"{module.replace('.', '/')}.py"):
         if colon and path.suffix == ".py" and path.is_file():

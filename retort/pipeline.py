@@ -17,7 +17,7 @@ from .progress import say
 from .run import Run as Run
 from .stages import HASHES, Found, looked_at, mark, parts_of, sources, unmark
 from .table import Stage, stages_of
-from .work import WORK
+from .work import work_of
 
 
 def check_budget(run: Run, only: Sequence[str] | None) -> None:
@@ -67,16 +67,18 @@ def work(run: Run, only: Sequence[str] | None = None, *, force: bool = False) ->
             remember(run.folder / HASHES)
 
 
-PLAYED = ("collect", "cpt", "sft", "evaluate")
-"""Stages before which is looked at what can be broken: those that pay a teacher, or train what it is paid for."""
+FREE = ("index", "exam", "dataset", "leaderboard")
+"""Stages that pay no teacher and train nothing that one is paid for: before all others it is looked at what can be
+broken."""
 
 
 def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
     """`work` on a run folder that this process holds."""
     # Taken once: a module that is edited while its stage waits may have been imported before.
-    code = sources()
+    code = sources(run.config)
     looked = False
-    for stage in stages_of(run.config):
+    stages = stages_of(run.config)
+    for at, stage in enumerate(stages):
         if only is not None and stage.name not in only:
             continue
         found = needed(run, stage, code)
@@ -86,19 +88,18 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
         if state == "fresh" and not why and not (force and only):
             say(f"{stage.name:<12} fresh")
             continue
-        if stage.name in PLAYED and not looked:
+        if stage.name not in FREE and not looked:
             looked = True
-            later = stages_of(run.config)
-            names = [each.name for each in later[later.index(stage) :] if only is None or each.name in only]
+            names = [each.name for each in stages[at:] if only is None or each.name in only]
             for remark in refuse_broken(run, names):
                 say(f"{'':<12} {remark}")
         say(f"{stage.name:<12} {stage.does}{f'  ({why})' if why else ''}")
         depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)
         begun = time.monotonic()
-        said = WORK[stage.name](run)
+        said = work_of(stage.name)(run)
         seconds = time.monotonic() - begun
-        mark(run.folder, stage.name, depends, seconds, said)
+        mark(run.folder, stage, depends, seconds, said)
         say(f"{'':<12} {said}  [{seconds:.1f} s]")
 
 

@@ -167,8 +167,9 @@ def count(made: Plan, collects: bool, evaluates: bool) -> None:
         made.played.append(scaled("collect", estimate(tasks, config.collect.modes), left, seat))
     if evaluates:
         tasks = run.tasks("test")[: config.evaluate.tasks]
-        last = (config.student.stages or ("student",))[-1]
-        trained = {"base": config.student.base, "cpt": "students/cpt", "student": f"students/{last}"}
+        names = config.student.trainings
+        trained = {"base": config.student.base, "student": f"students/{(names or ('student',))[-1]}"}
+        trained |= {name: f"students/{name}" for name in names}
         for arm in config.arms():
             own = arm.team not in config.teams
             seat = Seat(model=f"hf:{trained[arm.team]}") if own else config.teams[arm.team].reason

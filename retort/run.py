@@ -143,7 +143,7 @@ class Run(RunFolder):
         return run
 
     def team(self, name: str) -> Team:
-        """A team by its name: base, cpt, student, or one of [teams].
+        """A team by its name: base, student, a training such as cpt, or one of [teams].
 
         Raises:
             StageError: it is still to be trained.
@@ -206,7 +206,7 @@ class Run(RunFolder):
         """Train and prove a student.
 
         Args:
-            name: one of the config's student.stages; None = all of them in their order.
+            name: a training of the config's student.stages; None = all of them in their order.
             force: train again where it is fresh.
 
         Returns:
@@ -222,7 +222,7 @@ class Run(RunFolder):
         """
         from .results import training_result
 
-        known = self.config.student.stages
+        known = self.config.student.trainings
         names = [each for each in known if name in (None, each)]
         if not names:
             there = ", ".join(known) or "none: student.stages is empty"

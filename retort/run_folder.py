@@ -46,7 +46,7 @@ class RunFolder:
         return [task for task in rows if split is None or task.split == split]
 
     def team(self, name: str) -> Team:
-        """The team of an arm: base, cpt, student, or one of [teams]; the demonstrator gets this run's exam."""
+        """The team of an arm: base, student, a training, or one of [teams]; the demonstrator gets this run's exam."""
         if name in self.config.teams:
             team = self.config.teams[name].named(name)
         else:
@@ -67,11 +67,11 @@ class RunFolder:
         return team.model_copy(update={role: keyed(seat) for role, seat in team.seats().items()})
 
     def student_model(self, name: str) -> str:
-        """The hf seat of base, cpt or student."""
-        stages = self.config.student.stages
+        """The hf seat of base, of what a training made, or of student, which is what the last one made."""
         if name == "base":
             return f"hf:{self.config.student.base}"
-        stage = "cpt" if name == "cpt" else stages[-1]
+        names = self.config.student.trainings
+        stage = name if name in names else names[-1]
         folder = self.folder / "students" / stage
         if not folder.exists():
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")

@@ -66,21 +66,27 @@ class Trajectories(Sequence[Trajectory]):
     def rows(self, format: str = "trl") -> Iterator[dict[str, Any]]:
         """The episodes as rows of a dataset.
 
+        Args:
+            format: an exporter, as `retort export --format` names it.
+
+        Raises:
+            ConfigError: no exporter has that name.
+
         >>> row = next(run.trajectories(accepted=True).rows("trl"))
         >>> sorted(row)
         ['key', 'messages', 'task_id', 'tools']
         """
         from distill.dataset import sft_row
+        from distill.exporters import Conversation, opened
+        from distill.exporters import rows as written
 
-        if format != "trl":
-            raise StageError(f"no format is named {format!r}; there is trl")
-        return (sft_row(trajectory) for trajectory in self)
+        return written(opened(format), (Conversation.of(sft_row(trajectory)) for trajectory in self))
 
     def to_dataset(self, format: str = "trl") -> Any:
         """The episodes as a `datasets.Dataset`.
 
         Args:
-            format: `trl`, or another exporter of `retort export`.
+            format: an exporter: `trl`, `openai`, `sharegpt`, or your own as `/path/file.py:Class`.
 
         Raises:
             MissingExtra: `datasets` is not installed (extra `train`).

@@ -57,7 +57,8 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *templates(config), *own_executors(config)]
+    found = [*tools(config.board), *servers(config.board), *own_executors(config), *trainings(config)]
+    found += templates(config)
     for team, seated in config.teams.items():
         for role, seat in seated.named(team).seats().items():
             found += [*classes(f"teams.{team}.{role}", seat), *sent(f"teams.{team}.{role}", seat)]
@@ -78,6 +79,14 @@ def own_executors(config: RunConfig) -> Iterator[Item]:
         place, colon, _ = (spec or "").rpartition(":")
         if colon:
             yield item(f"the executor {spec}: the code of its file runs here", "executor", spec, code_of(place))
+
+
+def trainings(config: RunConfig) -> Iterator[Item]:
+    """Own training methods: the code of their files runs."""
+    for spec in config.student.stages:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the training method {spec}: the code of its file runs here", "method", spec, code_of(place))
 
 
 def code_of(place: str) -> list[str | None]:
@@ -135,7 +144,9 @@ def command_of(server: McpServer) -> Iterator[Any]:
 
 def templates(config: RunConfig) -> Iterator[Item]:
     """Jinja templates in files, and those of model folders: they are rendered for every prompt."""
-    for name in (config.student.chat_template, config.cpt.chat_template, config.sft.chat_template):
+    sections = (config.model_extra or {}).values()
+    own = [each.get("chat_template") if isinstance(each, dict) else each.chat_template for each in sections]
+    for name in (config.student.chat_template, *own):
         yield from template(name)
     models = [config.student.base]
     for team, seated in config.teams.items():

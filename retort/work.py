@@ -13,7 +13,7 @@ from . import lines
 from .boards import COLLECTED
 from .evaluation import evaluate, leaderboard
 from .lines import say
-from .table import STAGES
+from .table import STAGES, row_files
 
 if TYPE_CHECKING:
     from graphs.runner.collect import Collected
@@ -123,10 +123,11 @@ def summarise(run: Run, name: str, done: Collected) -> None:
 def dataset(run: Run) -> str:
     """The ledger into kept.jsonl, dropped.jsonl and the training files; blocked by the leak proof."""
     from agents.corpus.index import Library
-    from distill.dataset import training_texts, write_dataset
+    from distill.dataset import texts_of, write_dataset
     from distill.exam.split import HeldOut
     from distill.keep import sort_ledger, write_sorted
     from distill.leaks import leaks
+    from distill.rows import Source
     from graphs.episode import Table
     from graphs.runner.ledger import Ledger
 
@@ -149,36 +150,34 @@ def dataset(run: Run) -> str:
                 f"no episode of {len(result.dropped)} was kept ({result.reasons()}): `retort show` opens one"
             )
         tests = [task for task in every.values() if task.split == "test"]
-        texts = training_texts(result.kept, chunks, run.config.dataset)
-        report = leaks(texts, barred, tests, Library.open(run.folder / "library"))
+        files = row_files(run.config)
+        source = Source(every, result.kept, chunks, run.config.dataset, result.siblings)
+        report = leaks(texts_of(source, files), barred, tests, Library.open(run.folder / "library"))
         write_json(run.folder / "leaks.json", [lines.leak_proof(report)])
         report.check()
-        counts = write_dataset(run.folder, every, result, chunks, run.config.dataset)
+        counts = write_dataset(run.folder, every, result, chunks, run.config.dataset, files)
         write_sorted(result, run.folder)
     reasons = ", ".join(f"{name} {number}" for name, number in counts["reasons"].items())
-    return f"{counts['kept']} kept, {counts['dropped']} dropped{' (' + reasons + ')' if reasons else ''}"
+    more = "".join(f", {number} rows of {name}" for name, number in counts.get("rows", {}).items())
+    return f"{counts['kept']} kept, {counts['dropped']} dropped{' (' + reasons + ')' if reasons else ''}{more}"
 
 
-def cpt(run: Run) -> str:
-    """Continual pretraining of the base on the allowed pages."""
-    from finetune.pretrain import pretrain
+def train(run: Run, name: str) -> str:
+    """One training of the student, from what the training before it made, or from the base."""
+    from finetune.methods import Job, method
 
-    out, student, data = run.folder / "students" / "cpt", run.config.student, run.folder / "data" / "cpt.jsonl"
-    config = run.config.cpt.templated(student.chat_template)
-    done = pretrain(student.base, data, out, config, seed=run.config.seed)
-    return lines.training_said(done)
-
-
-def sft(run: Run) -> str:
-    """Supervised fine-tuning on the kept episodes, from the base or from what CPT made of it."""
-    from finetune.sft import sft as train
-
-    student, data = run.config.student, run.folder / "data" / "sft.jsonl"
-    base = str(run.folder / "students" / "cpt") if "cpt" in student.stages else student.base
-    config = run.config.sft.templated(student.chat_template)
-    out = run.folder / "students" / "sft"
-    done = train(base, data, out, config, seed=run.config.seed, transport=student.transport)
-    return lines.training_said(done)
+    student, names = run.config.student, run.config.student.trainings
+    at = names.index(name)
+    kind = method(student.stages[at])
+    job = Job(
+        base=str(run.folder / "students" / names[at - 1]) if at else student.base,
+        data=run.folder / "data" / kind.rows.name,
+        out=run.folder / "students" / name,
+        config=run.config.training(name).templated(student.chat_template),
+        seed=run.config.seed,
+        transport=student.transport,
+    )
+    return lines.training_said(kind.train(job))
 
 
 WORK: dict[str, Callable[[Run], str]] = {
@@ -186,10 +185,13 @@ WORK: dict[str, Callable[[Run], str]] = {
     "exam": exam,
     "collect": collect,
     "dataset": dataset,
-    "cpt": cpt,
-    "sft": sft,
     "evaluate": evaluate,
     "leaderboard": leaderboard,
 }
 
 assert list(WORK) == list(STAGES), "every stage has its work"
+
+
+def work_of(stage: str) -> Callable[[Run], str]:
+    """What does a stage; one that is none of the fixed ones is a training."""
+    return WORK.get(stage) or partial(train, name=stage)

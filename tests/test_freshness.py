@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seen(root: Path, project: Path | None = None) -> dict[str, Found]:
     """The stages of the run in `root`."""
     run = Run(load_config(root / "run.toml"), root / "run")
-    return looked_at(run, sources(project) if project else None)
+    return looked_at(run, sources(run.config, project) if project else None)
 
 
 def stale(found: dict[str, Found]) -> dict[str, str]:
@@ -63,6 +63,9 @@ CODE = {
     "distill/leaks.py": {"dataset"},
     "finetune/pretrain.py": {"cpt"},
     "finetune/sft.py": {"sft"},
+    "finetune/dpo.py": set(),
+    "finetune/methods.py": {"cpt", "sft"},
+    "distill/pairs.py": set(),
     "finetune/trainer.py": {"cpt", "sft"},
     "evals/scores.py": {"evaluate", "leaderboard"},
     "evals/report/page.html.jinja": {"leaderboard"},
@@ -92,11 +95,11 @@ def test_a_stage_looks_at_its_own_function_of_work_py(whole: Path, project: Path
     path = project / "retort" / "work.py"
     before = path.read_text(encoding="utf-8")
     try:
-        path.write_text(before.replace("def sft(run: Run) -> str:\n", "def sft(run: Run) -> str:\n    # another\n"))
+        path.write_text(before.replace("def exam(run: Run) -> str:\n", "def exam(run: Run) -> str:\n    # another\n"))
         found = stale(seen(whole, project))
     finally:
         path.write_text(before, encoding="utf-8")
-    assert found == {"sft": "retort/work.py:sft changed"}
+    assert found == {"exam": "retort/work.py:exam changed"}
 
 
 def test_what_follows_a_stale_stage_says_so(copied: Path) -> None:

@@ -81,7 +81,8 @@ def opened(folder: Path) -> Any:
 def evidence(folder: Path, *, prompts: Sequence[Sequence[int]] = PROMPTS, **more: Any) -> StudentEvidence:
     """Evidence on a student in `folder`."""
     tok = load_tokenizer(folder)
-    return StudentEvidence(folder, prompts, more.pop("stops", stop_ids(tok)), tok.pad_token_id, **more)
+    stops = more.pop("stops", stop_ids(tok))
+    return StudentEvidence(folder, prompts, stops, tok.pad_token_id, section="sft", **more)
 
 
 def scaled(folder: Path, out: Path, by: float) -> Path:

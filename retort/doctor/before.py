@@ -53,7 +53,7 @@ def before_paying(run: Run, stages: Collection[str], *, start: bool = False) -> 
     found = [("corpus", corpus_findings(config.corpus))] if {"index", "exam"} & set(stages) else []
     if own and {"collect", "evaluate"} & set(stages):
         found.append(("tools", tool_findings(config, start=start)))
-    if {"collect", "cpt", "sft"} & set(stages) and config.student.stages:
+    if {"collect", *config.student.trainings} & set(stages) and config.student.stages:
         base = base_findings(config, longest_chunk(run.folder / "library"))
         found.append((f"student.base: {config.student.base}", base))
     found.append(("seats", seat_findings(config, stages)))
@@ -108,8 +108,8 @@ def disk_bytes(config: RunConfig, stages: Collection[str]) -> float:
         needed += EPISODE_BYTES * config.exam.train * config.collect.samples
     if "evaluate" in stages:
         needed += EPISODE_BYTES * config.exam.test * len(config.arms())
-    full = [name for name, made in (("cpt", config.cpt), ("sft", config.sft)) if made.method == "full"]
-    if not {*full} & {*config.student.stages} & {*stages}:
+    full = [name for name, made in config.trainings() if made.method == "full"]
+    if not {*full} & {*stages}:
         return needed
     try:
         folder = Path(find_weights(config.student.base).base)

@@ -191,6 +191,6 @@ async def _tools(run: Run) -> Section:
 
 
 async def _machine(run: Run, left: list[Finding]) -> Section:
-    needed = disk_bytes(run.config, run.config.student.stages)
+    needed = disk_bytes(run.config, run.config.student.trainings)
     found = await asyncio.to_thread(machine, run.config, Path(run.folder), needed)
     return Section("machine", (*left, *found))
