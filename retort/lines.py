@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +25,6 @@ MOST_CHARS = 1000
 """Of a rejected value that are written down."""
 NAMED = 5
 """Files and lines that the terminal names; the rest stands in the file."""
-
-
-def say(text: str) -> None:
-    """A line for the person who waits; standard error, so that standard output stays the result."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def passed_over(rows: Sequence[Mapping[str, Any]], file: Path) -> Iterator[str]:
