@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 import sys
@@ -124,7 +125,7 @@ def text_of(thing: Any) -> str:
 if __name__ == "__main__":
     made = page()
     if "--check" in sys.argv:
-        raise SystemExit(
-            0 if PAGE.read_text(encoding="utf-8") == made else "docs/api.md is old: python docs/make_api.py"
-        )
+        there = PAGE.read_text(encoding="utf-8")
+        lines = difflib.unified_diff(there.splitlines(), made.splitlines(), "docs/api.md", "docstrings", lineterm="")
+        raise SystemExit("\n".join(["docs/api.md is old: python docs/make_api.py", *lines]) if there != made else 0)
     PAGE.write_text(made, encoding="utf-8")
