@@ -25,10 +25,11 @@ This page is made of the docstrings by `python docs/make_api.py`; a test compare
 ```python
 import retort
 
-run = retort.Run.load("runs/x")            # or Run.create(config, folder); config may be built in Python
-await run.collect_async(); run.collect()   # works inside a notebook's running loop too
-result = run.train("sft")                  # TrainingResult
-board = run.evaluate()                     # Leaderboard, .to_pandas(), shows itself as a table in a notebook
+run = retort.Run.load("runs/x")  # or Run.create(config, folder); config may be built in Python
+await run.collect_async()
+run.collect()  # works inside a notebook's running loop too
+result = run.train("sft")  # TrainingResult
+board = run.evaluate()  # Leaderboard, .to_pandas(), shows itself as a table in a notebook
 run.trajectories(accepted=True).to_dataset("trl")
 trajectory = await retort.play(task, team=run.team("student"))
 ```
