@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from agents.bars import bars_off
 from agents.models.hf import HFChat, open_hf
 
 from .memory import release
@@ -47,7 +48,7 @@ class StudentEvidence:
     def __post_init__(self) -> None:
         name = self.folder.name.removeprefix(".").removesuffix(".new")
         passes = 4 if self.base is None else 2
-        self._bar = tqdm(total=passes, desc=f"proofs {name}", unit="pass", disable=None, file=sys.stderr)
+        self._bar = tqdm(total=passes, desc=f"proofs {name}", unit="pass", disable=bars_off(), file=sys.stderr)
 
     def _now(self, what: str) -> None:
         self._bar.update(1)

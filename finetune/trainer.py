@@ -24,6 +24,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
+from agents.bars import bars_off
 from agents.errors import StageError, need
 from agents.files import read_json, write_json
 from agents.models.engine import default_device, load_model
@@ -129,7 +130,12 @@ class Curve(TrainerCallback):
         self.before = self.lines[-1]["seconds"] if self.lines else 0.0
         self.began = time.monotonic()
         self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc=self.desc, unit="step", disable=None, file=sys.stderr
+            total=state.max_steps,
+            initial=state.global_step,
+            desc=self.desc,
+            unit="step",
+            disable=bars_off(),
+            file=sys.stderr,
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

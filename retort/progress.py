@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from agents.bars import bars_shown
+
 LOGGER = logging.getLogger("retort")
 
 
@@ -63,7 +65,7 @@ def reported(callback: Callback | None) -> Iterator[None]:
 
 @contextmanager
 def printed() -> Iterator[None]:
-    """Print the lines within on standard error, so that standard output stays the result; for the command line."""
+    """Print the lines within on standard error, and draw progress bars there where it is a terminal; for commands."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     level, propagate = LOGGER.level, LOGGER.propagate
@@ -71,7 +73,8 @@ def printed() -> Iterator[None]:
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False  # a library that sets up the root logger must not print them twice
     try:
-        yield
+        with bars_shown():
+            yield
     finally:
         LOGGER.removeHandler(handler)
         LOGGER.setLevel(level)

@@ -27,7 +27,7 @@ PUBLIC = {
 }  # fmt: skip
 
 
-async def test_the_calls_of_a_notebook_inside_a_running_loop(copied: Path) -> None:
+async def test_the_calls_of_a_notebook_inside_a_running_loop(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Everything is made anew here: two samples a task, another training, and what follows."""
     changed = {"collect.samples": 2, "sft.max_steps": 1}
     run = retort.Run.load(copied / "run.toml", copied / "run", overrides=changed)
@@ -59,6 +59,7 @@ async def test_the_calls_of_a_notebook_inside_a_running_loop(copied: Path) -> No
     assert [each.verdict.correct for each in both] == [True, True]
     assert run.report.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert {found.state for _, found in run.plan().stages} == {"fresh"}
+    assert capfd.readouterr() == ("", ""), "a library prints nothing"
 
 
 def test_the_same_calls_without_a_loop(copied: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
+from agents.bars import bars_off
 from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
 from agents.models import close_seats, open_seat
 from agents.models.desk import one_by_one
@@ -207,7 +208,7 @@ async def collect(
     keys = [table.key(task, sample) for task in tasks for sample in range(samples)]
     there = sum(key in known for key in keys)
     missing = [task for task in tasks if any(table.key(task, n) not in known for n in range(samples))]
-    with tqdm(total=len(keys), initial=there, desc=title, unit="ep", disable=None) as bar:
+    with tqdm(total=len(keys), initial=there, desc=title, unit="ep", disable=bars_off()) as bar:
         spent = ledger.accounts().values()
         job = Job(
             tasks=missing,
