@@ -20,6 +20,7 @@ from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.models import split_spec
 from agents.models.meter import Budget
+from agents.models.script_names import SCRIPTS, script_of
 from agents.redaction import redacted
 from agents.task import Form
 from distill.dataset import DatasetConfig
@@ -291,8 +292,13 @@ def checked_spec(model: str) -> None:
         provider, name, url = split_spec(model)
     except SeatError as error:
         raise ValueError(redacted(shortened(error, 300))) from None
-    if provider == "scripted" and (name not in ("answer-key", "lines") or (name == "lines" and not url)):
+    if provider == "scripted" and (name.partition("?")[0] not in SCRIPTS or (name == "lines" and not url)):
         raise ValueError(f"seat {shortened(model)!r}: scripted seats are scripted:answer-key and scripted:lines@FILE")
+    if provider == "scripted":
+        try:
+            script_of(name)
+        except SeatError as error:
+            raise ValueError(str(error)) from None
     if provider in ("openai", "vllm") and url is not None:
         try:
             parts = urlsplit(url)

@@ -70,8 +70,8 @@ class Run:
             team = Team(name=name, reason=seat)
 
         def keyed(seat: Seat) -> Seat:
-            if seat.model == DEMONSTRATOR:
-                return seat.model_copy(update={"model": f"{DEMONSTRATOR}@{self.folder / 'exam.jsonl'}"})
+            if seat.model.startswith(DEMONSTRATOR) and "@" not in seat.model:
+                return seat.model_copy(update={"model": f"{seat.model}@{self.folder / 'exam.jsonl'}"})
             return seat
 
         return team.model_copy(update={role: keyed(seat) for role, seat in team.seats().items()})

@@ -75,7 +75,7 @@ def _patient(group: list[tuple[Team, str, Seat]], board: Board, own: str) -> Pat
         roles=tuple(f"{team.name}.{role}" for team, role, _ in group),
         tools=any(role == "reason" for _, role, _ in group),
         schema=asked,
-        later=seat.model == f"{DEMONSTRATOR}@{own}",
+        later=seat.model.startswith(DEMONSTRATOR) and seat.model.endswith(f"@{own}"),
     )
 
 
