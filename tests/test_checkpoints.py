@@ -20,7 +20,7 @@ from graphs.episode import Table, opening_state, plain_messages, record
 from graphs.react import builder, graph
 from graphs.trajectory import Trajectory, Usage
 
-ADDED = ("searches", "spent", "mended")
+ADDED = ("tool_uses", "spent", "mended")
 LOOK = {"reply": "I look it up.", "call": {"arguments": {"query": "heater_limit default"}}}
 BAD = {"raw_call": '{"query": ', "reply": "I look."}
 ALIEN = {"call": {"name": "browse", "arguments": {"query": "x"}}, "reply": "I browse."}
@@ -106,7 +106,7 @@ async def test_a_real_episode_and_its_replay(name: str, kettle: Path, tmp_path: 
         state = fold(steps[: number + 1])
         for field in ("question", "options", "gold", "sample", "steps", "repairs", "revisions"):
             assert state.get(field) == real.get(field), (number, field)
-        for field in ("answer", "choice", "quotes", "stop", "verdict", "searches"):
+        for field in ("answer", "choice", "quotes", "stop", "verdict", "tool_uses"):
             assert json.dumps(state.get(field) or None) == json.dumps(real.get(field) or None), (number, field)
         said = plain_messages(state.get("messages", []))
         if number < len(states) - 1 and nodes[number] == "repair":
