@@ -110,7 +110,7 @@ def episode(task: Task, t: Trajectory, texts: Texts) -> dict[str, Any]:
         "stop": texts.add(t.stop),
         "searches": len(t.searches),
         "repairs": t.repairs,
-        "found": [texts.add(hit.chunk) for search in t.searches for hit in search.hits],
+        "found": [texts.add(hit.chunk) for use in t.tool_uses for hit in use.hits],
         "usage": [t.usage.prompt, t.usage.completion, t.usage.calls, round(t.usage.seconds, 2)],
         "key": t.key,
         "as": [t.team, t.mode, t.form],
