@@ -102,6 +102,11 @@ def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajec
     return Trajectory.model_validate(fields | changes)
 
 
+def uses(rows: Iterable[dict[str, Any]]) -> tuple[ToolUse, ...]:
+    """Tool calls of plain rows."""
+    return tuple(ToolUse.model_validate(row) for row in rows)
+
+
 def wrong_option(task: Task) -> str:
     """The first option that is not the gold."""
     return next(option for option in task.options if option != task.gold)

@@ -191,6 +191,6 @@ async def test_a_record_of_the_first_version_has_no_roles(kettle: Path) -> None:
     task = little.tasks(little.library())[0]
     _, states = await really_played(task, context)
     played = record(states[-1], task, Table.lay(context), sample=0, seconds=1.0)
-    old = played.model_copy(update={"usage": Usage(prompt=101, completion=9, calls=2)})
+    old = played.model_copy(update={"usage": Usage(prompt=101, completion=9, calls=2), "calls": ()})
     spent = fold(supersteps(old, task))["spent"]
     assert [(row["role"], row["prompt"], row["completion"]) for row in spent] == [("reason", 50, 4), ("reason", 51, 5)]
