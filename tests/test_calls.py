@@ -17,6 +17,7 @@ from agents.context import Board, Seat, Team
 from agents.models.record import call_record, model_name
 from agents.prompts import prompt
 from distill.keep import sort_ledger, write_sorted
+from evals.report.episodes import Texts, beside
 from graphs.checkpoints import supersteps
 from graphs.episode import Table, play
 from graphs.runner.ledger import Ledger
@@ -102,6 +103,16 @@ async def test_show_lists_the_calls_beside_the_turns(played: Trajectory) -> None
     assert "calls   first_thought 1, reason 2, rewrite 1, extract 3, judge 1" in lines
     (rewrite,) = (line for line in lines if line.startswith("  rewrite "))
     assert "'heater_limit default' -> 'heater limit'" in rewrite
+
+
+async def test_the_report_folds_the_calls_away_below_the_turns(played: Trajectory) -> None:
+    texts = Texts()
+    rows = beside(played, texts)
+    assert [row["role"] for row in rows] == [role for role in ROLES if role != "reason"]
+    rewrite = next(row for row in rows if row["role"] == "rewrite")
+    assert texts.rows[rewrite["came"]] == "heater limit"
+    assert texts.rows[rewrite["asked"]].endswith("user: heater_limit default")
+    assert beside(played.model_copy(update={"calls": ()}), texts) == []
 
 
 async def test_a_replayed_thread_has_each_calls_own_cost(played: Trajectory) -> None:
