@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Transport, Verify
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.models import split_spec
@@ -113,7 +113,7 @@ class StudentConfig(Section):
     """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
-    transport: Wire = "native"
+    transport: Transport = "native"
     """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
@@ -134,7 +134,7 @@ class Arm(Section):
     team: str
     """base, cpt, student, or a name of [teams]."""
     mode: Mode = "react"
-    """cot: closed book, nothing to search."""
+    """cot, answer: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
     """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
 

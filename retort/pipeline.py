@@ -249,7 +249,7 @@ def dataset(run: Run) -> str:
         table = Table.lay(context)
         current |= {table.key(task, n) for task in part for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        result = sort_ledger(every, ledger, run.config.dataset.per_task, current)
+        result = sort_ledger(every, ledger, run.config.dataset.per_task, current, run.config.dataset.drop)
         if len(result.kept) + len(result.dropped) != len(ledger):
             raise ProofError(
                 f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger"
