@@ -1,6 +1,7 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
-Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [exam] in
+Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [index] in
+agents/corpus/indexes/, [exam] in
 distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
 """
 
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from agents.context import Board, Mode, Seat, Team, ToolFaults, Transport, Verify
+from agents.corpus.indexes import IndexConfig
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.models import split_spec
@@ -188,6 +190,7 @@ class RunConfig(Section):
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig
+    index: IndexConfig = IndexConfig()
     exam: ExamConfig = ExamConfig()
     board: Board = Board()
     teams: dict[str, SeatedTeam] = Field(
