@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,19 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     )
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
-    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    scores = tuple(absolute_tool(spec, root) for spec in config.evaluate.scores)
+    evaluate = config.evaluate.model_copy(
+        update={"scores": scores, "seats": absolute_seats(config.evaluate.seats, root)}
+    )
+    own = {
+        "evaluate": evaluate,
+        "corpus": corpus,
+        "teams": teams,
+        "student": student,
+        "board": board,
+        "cpt": cpt,
+        "sft": sft,
+    }
     return config.model_copy(update=own)
 
 
@@ -59,6 +72,13 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
 
     roles = team.named("").seats()
     return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
+
+
+def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
+    """Seats by name with their file paths resolved against `root`."""
+    from .config import SeatedTeam
+
+    return {name: absolute_team(SeatedTeam(reason=seat), root).reason for name, seat in seats.items()}
 
 
 def absolute_tool(spec: str, root: Path) -> str:
