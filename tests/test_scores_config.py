@@ -96,6 +96,10 @@ def test_a_run_is_scored_and_a_changed_score_makes_it_stale(root: Path, capsys: 
     }
     (root / "mine.py").write_text(OWN.replace(".split()", ""), encoding="utf-8")
     assert looked_at(work)["evaluate"].said() == "stale (the score brevity changed)"
+    capsys.readouterr()
+    assert main(["plan", str(root / "run.toml"), "--run", str(run), "--trust", "--json"]) == 0
+    rows = {each["name"]: each["calls"] for each in json.loads(capsys.readouterr().out)["played"]}
+    assert rows["score judged_support"] == 12, "at the most one call an episode of each arm"
     (root / "mine.py").write_text(OWN, encoding="utf-8")
     episodes = json.loads((run / "stages.json").read_text())["evaluate"]["made"]
     assert "scores/asked/judged_support.jsonl" in episodes
