@@ -1,8 +1,8 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
-Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [exam] in
-distill/exam/build.py, [dataset] in distill/dataset.py. A training method brings a section of its name
-(finetune/methods.py).
+Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [index] in
+agents/corpus/indexes/, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py. A training method brings a
+section of its name (finetune/methods.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Transport, Verify
+from agents.corpus.indexes import IndexConfig
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.models import split_spec
@@ -25,6 +26,7 @@ from agents.redaction import redacted
 from agents.task import Form
 from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
+from evals.scores import DEFAULT
 from finetune.methods import in_order, short, weighed
 from finetune.settings import TrainConfig
 
@@ -117,7 +119,7 @@ class StudentConfig(Section):
     Empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
-    transport: Wire = "native"
+    transport: Transport = "native"
     """How tools reach base, student and the models between, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
@@ -151,7 +153,7 @@ class Arm(Section):
     team: str
     """base, student, a name of [student] stages (what that training made), or one of [teams]."""
     mode: Mode = "react"
-    """cot: closed book, nothing to search."""
+    """cot, answer: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
     """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
 
@@ -189,6 +191,16 @@ class EvaluateConfig(Section):
     """Empty = base, each model between it and the student, student, student closed book, teacher, where they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
+    scores: tuple[str, ...] = DEFAULT
+    """What is measured of every episode: names of evals/scores.py, of installed packages, or /path/file.py:function."""
+    seats: dict[str, Seat] = Field(default_factory=dict)
+    """Score that asks a seat -> the seat; one without a seat of its own asks the judge of the collecting team."""
+
+    @field_validator("seats", mode="before")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        lines = value.items() if isinstance(value, Mapping) else ()
+        return {name: {"model": seat} if isinstance(seat, str) else seat for name, seat in lines} or value
 
     @field_validator("forms")
     @classmethod
@@ -207,6 +219,7 @@ class RunConfig(Section):
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig
+    index: IndexConfig = IndexConfig()
     exam: ExamConfig = ExamConfig()
     board: Board = Board()
     teams: dict[str, SeatedTeam] = Field(
@@ -239,6 +252,8 @@ class RunConfig(Section):
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
+        for seat in self.evaluate.seats.values():
+            checked_spec(seat.model)
         known = self.team_names()
         for arm in self.evaluate.arms:
             if arm.team not in (*known, *self.student.trainings):

@@ -44,6 +44,8 @@ def known_keys(place: list[str]) -> list[str]:
     from .config import Arm, EvaluateConfig, RunConfig, SeatedTeam
 
     model: Any = RunConfig
+    if place[:2] == ["evaluate", "seats"]:  # seats by the name of a score
+        place = ["teams", "", "reason", *place[3:]]
     for part in place:
         if part == "teams":
             model = None

@@ -84,7 +84,7 @@ def test_the_accepted_sibling_that_agrees_longest_is_chosen() -> None:
 def test_an_early_turn_is_blamed_only_where_the_evidence_was_never_found() -> None:
     elsewhere = with_message(bad(), 1, content="I look elsewhere.")
     assert made(good(), elsewhere) == [], "the search found the page: the answer was wrong, not this turn"
-    missed = elsewhere.model_copy(update={"searches": (elsewhere.searches[0].model_copy(update={"hits": ()}),)})
+    missed = elsewhere.model_copy(update={"tool_uses": (elsewhere.searches[0].model_copy(update={"hits": ()}),)})
     (row,) = made(good(), missed)
     assert (row["turn"], row["rejected"]["content"]) == (1, "I look elsewhere.")
 
@@ -93,7 +93,7 @@ def test_an_early_turn_is_blamed_only_where_the_evidence_was_never_found() -> No
 def test_a_tool_that_failed_is_no_fault_of_the_turn(changes: dict[str, str]) -> None:
     elsewhere = with_message(bad(), 1, content="I look elsewhere.")
     broken = elsewhere.searches[0].model_copy(update={"hits": (), **changes})
-    assert made(good(), elsewhere.model_copy(update={"searches": (broken,)})) == []
+    assert made(good(), elsewhere.model_copy(update={"tool_uses": (broken,)})) == []
 
 
 def test_no_turn_is_blamed_for_the_clock_or_an_old_board() -> None:
