@@ -64,24 +64,29 @@ def best(good: Sequence[Trajectory], bad: Dropped, task: Task | None, reasoning:
 
 def pair(good: Trajectory, bad: Dropped, task: Task | None, reasoning: bool) -> Row | None:
     """The pair of two episodes; None where they part elsewhere than in a turn, or that turn cannot be blamed."""
-    one, two = sft_row(good, reasoning=reasoning), sft_row(bad.trajectory, reasoning=reasoning)
-    if one["tools"] != two["tools"]:
+    rows = [sft_row(each, reasoning=reasoning) for each in (good, bad.trajectory)]
+    one, two = (unflagged(row["messages"]) for row in rows)
+    if rows[0]["tools"] != rows[1]["tools"]:
         return None
-    at = parted(one["messages"], two["messages"])
-    if at is None or sent_back(one["messages"], at) or not blamed(bad, two["messages"], at, task):
+    at = parted(one, two)
+    if at is None or sent_back(one, at) or not blamed(bad, two, at, task):
         return None
-    history, chosen, rejected = one["messages"][:at], one["messages"][at], two["messages"][at]
     return {
-        "messages": history,
-        "tools": one["tools"],
-        "chosen": chosen,
-        "rejected": rejected,
+        "messages": one[:at],
+        "tools": rows[0]["tools"],
+        "chosen": one[at],
+        "rejected": two[at],
         "key": good.key,
         "rejected_key": bad.trajectory.key,
         "task_id": good.task_id,
         "turn": at,
         "reason": bad.reason if bad.reason in BLAMED else ANSWERED,
     }
+
+
+def unflagged(messages: Sequence[Message]) -> list[Message]:
+    """Messages without the flag that keeps a turn from being trained: it is no part of what is said."""
+    return [{key: value for key, value in message.items() if key != "train"} for message in messages]
 
 
 def parted(one: Sequence[Message], two: Sequence[Message]) -> int | None:
@@ -106,8 +111,8 @@ def blamed(bad: Dropped, messages: Sequence[Message], at: int, task: Task | None
     if not any(message["role"] == "assistant" for message in messages[at + 1 :]):
         return True
     before = sum(message["role"] == "tool" for message in messages[:at])
-    later = bad.trajectory.searches[before:]
-    if any(search.fault or search.error for search in later):
+    later = bad.trajectory.tool_uses[before:]
+    if any(use.fault or use.error for use in later):
         return False
     found = {hit.chunk for search in bad.trajectory.searches for hit in search.hits}
     return task is not None and not set(task.evidence) <= found

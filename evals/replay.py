@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from graphs.runner.collect import collect, now
 from graphs.runner.executors import suited
 from graphs.runner.ledger import Ledger
 
+from .journal import finished
 from .likelihood import weigh
 from .places import FORMS, How, Split, asked_in, score_stem, scores_folder
-from .scores import score
+from .scoring import Scoring, score_episodes
 from .weighed import likelihood_score
 
 
@@ -35,6 +37,7 @@ def replay(
     forms: Sequence[Form] = FORMS,
     choice: Mapping[str, How] | None = None,
     split: Split = "test",
+    scoring: Scoring | None = None,
 ) -> str:
     """Sit `tasks` once for every arm and form into the scores folder of `split`; continues when repeated.
 
@@ -46,6 +49,7 @@ def replay(
         workers: parts that share the episodes of an arm.
         executor: where episodes are played; arms whose seats it refuses are played in this process.
         choice: arm -> how it sits the choice form where that is not the primary one; `graph` where nothing is said.
+        scoring: the scores; None = those of a config that names none.
 
     Raises:
         BoardError: two arms would play on different boards.
@@ -53,6 +57,8 @@ def replay(
         BudgetError: the budget is used up.
     """
     folder = scores_folder(run, split)
+    where = {"workers": workers, "executor": executor}
+    scoring = replace(scoring or Scoring.of(), folder=folder, budget=budget, concurrency=concurrency, **where)
     tables = {
         (name, form): Table.lay(context.model_copy(update={"form": form}))
         for form in forms
@@ -75,9 +81,7 @@ def replay(
                 if how == "likelihood":
                     count = weighed(folder, stem, name, asked, tables[name, form])
                 else:
-                    table = tables[name, form]
-                    where = suited(table, executor, workers)
-                    count = played(folder, stem, name, asked, table, ledger, concurrency, budget, title, workers, where)
+                    count = played(stem, name, asked, tables[name, form], ledger, scoring, title)
                 right.append(f"{name} {count}/{len(asked)}")
             if right:
                 said.append(("right: " if primary else f"{form} form: ") + ", ".join(right))
@@ -85,21 +89,13 @@ def replay(
 
 
 def played(
-    folder: Path,
-    stem: str,
-    name: str,
-    tasks: Sequence[Task],
-    table: Table,
-    ledger: Ledger,
-    concurrency: int,
-    budget: Budget | None,
-    title: str,
-    workers: int = 1,
-    executor: str | None = None,
+    stem: str, name: str, tasks: Sequence[Task], table: Table, ledger: Ledger, scoring: Scoring, title: str
 ) -> int:
-    """One arm plays in the graph; returns how many it got right."""
-    where: dict[str, Any] = {"concurrency": concurrency, "workers": workers, "executor": executor}
-    done = now(collect(tasks, table, ledger, budget=budget, title=title, **where))
+    """One arm plays in the graph and is scored; returns how many it got right."""
+    concurrency, budget, folder = scoring.concurrency, scoring.budget, ledger.path.parent
+    where = suited(table, scoring.executor, scoring.workers)
+    how: dict[str, Any] = {"concurrency": concurrency, "workers": scoring.workers, "executor": where}
+    done = now(collect(tasks, table, ledger, budget=budget, title=title, **how))
     if done.failures:
         raise StageError(
             f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint"
@@ -108,9 +104,10 @@ def played(
     wanted = {table.key(task): task for task in tasks}
     episodes = [t for t in ledger.trajectories() if t.key in wanted]
     write_jsonl(folder / f"{stem}.trajectories.jsonl", episodes)
-    rows = [score(wanted[t.key], t, arm=name) for t in episodes]
+    scored = score_episodes([(wanted[t.key], t) for t in episodes], name, scoring)
+    rows = finished(scored, asks=bool(scoring.seats))
     write_jsonl(folder / f"{stem}.jsonl", rows)
-    return sum(row.correct == 1.0 for row in rows)
+    return sum(row.right for row in rows)
 
 
 def weighed(folder: Path, stem: str, name: str, tasks: Sequence[Task], table: Table) -> int:
@@ -118,7 +115,7 @@ def weighed(folder: Path, stem: str, name: str, tasks: Sequence[Task], table: Ta
     found = weigh(folder / f"{stem}.likelihood.jsonl", tasks, table, title=f"weigh {name}")
     rows = [likelihood_score(task, row, name) for task, row in zip(tasks, found, strict=True)]
     write_jsonl(folder / f"{stem}.jsonl", rows)
-    return sum(row.correct == 1.0 for row in rows)
+    return sum(row.right for row in rows)
 
 
 def same_board(folder: Path, contexts: Mapping[str, Context]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.errors import StageError
 from agents.models.rendering import render, stop_ids
 from distill.pairs import PAIRS
@@ -58,7 +58,7 @@ class Pair(BaseModel):
     """The same history and the worse one."""
 
 
-def read_pairs(path: Path, transport: Wire) -> list[Pair]:
+def read_pairs(path: Path, transport: Transport) -> list[Pair]:
     """Read data/dpo.jsonl, as a seat with that transport would say it.
 
     Raises:
@@ -158,7 +158,7 @@ class Dpo(Method[DpoConfig, list[Pair]]):
 
 
 def dpo(
-    base: str, data: Path, out: Path, config: DpoConfig, *, seed: int, transport: Wire = "native"
+    base: str, data: Path, out: Path, config: DpoConfig, *, seed: int, transport: Transport = "native"
 ) -> TrainingResult:
     """Train on data/dpo.jsonl and publish the student in the folder `out`; resumes and raises like `Method.train`."""
     return Dpo("dpo").train(Job(base, data, out, config, seed, transport))

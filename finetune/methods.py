@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.registry import Registry
 
 from .settings import TrainConfig, TrainingResult
@@ -49,7 +49,7 @@ class Job(Generic[C]):
     config: C
     seed: int
     """Of the order of rows, of dropout and of an adapter's start."""
-    transport: Wire = "native"
+    transport: Transport = "native"
     """How tools will reach the student; its rows are written so."""
 
 

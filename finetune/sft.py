@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.models.rendering import marked, render
 from distill.dataset import EPISODES
 
@@ -52,7 +52,7 @@ class Sft(Method[TrainConfig, list[Row]]):
         length = prove_length(LengthEvidence(numbers, lengths, max_length, positions, self.name))
         demand([length])
         ordered = self.order(rows, lengths, job)
-        by_markers = marked(tok)
+        by_markers = marked(tok) and all(row.trained == row.turns for row in ordered)
         dataset = episodes_dataset(ordered, tok) if by_markers else masked_dataset(ordered, tok)
         options = {"assistant_only_loss": by_markers, "packing": False, "train_sampling_strategy": "sequential"}
         return Prepared(dataset, ordered, len(rows), max_length, options, [length])
@@ -77,7 +77,7 @@ class Sft(Method[TrainConfig, list[Row]]):
 
 
 def sft(
-    base: str, data: Path, out: Path, config: SftConfig, *, seed: int, transport: Wire = "native"
+    base: str, data: Path, out: Path, config: SftConfig, *, seed: int, transport: Transport = "native"
 ) -> TrainingResult:
     """Train on data/sft.jsonl and publish the student in the folder `out`; resumes and raises like `Method.train`.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.files import write_json, write_jsonl
 from agents.models.rendering import load_tokenizer, stop_ids
 from agents.models.templates import template_text
@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 
 def fingerprint(
-    base: str, data: Path, config: TrainConfig, seed: int, transport: Wire = "native", method: str = ""
+    base: str, data: Path, config: TrainConfig, seed: int, transport: Transport = "native", method: str = ""
 ) -> str:
     """Changes when anything does that a training depends on."""
     template = template_text(config.chat_template) if config.chat_template is not None else None

@@ -142,6 +142,13 @@ def command(arguments: argparse.Namespace) -> int:
         text, status = doctor(run, seconds=arguments.seconds, as_json=arguments.json)
         print(text)
         return status
+    if name == "benchmark":
+        from .benchmark import benchmark
+        from .paths import absolute_tool
+
+        result = benchmark(run, absolute_tool(arguments.name, Path()), arguments.arm)
+        print(result.model_dump_json(indent=2) if arguments.json else result.text())
+        return 0
     from .evaluation import dev
     from .pipeline import work
     from .table import stages_before

@@ -1,8 +1,8 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
-Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [exam] in
-distill/exam/build.py, [dataset] in distill/dataset.py. A training method brings a section of its name
-(finetune/methods.py).
+Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [index] in
+agents/corpus/indexes/, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py. A training method brings a
+section of its name (finetune/methods.py).
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Transport, Verify
+from agents.corpus.indexes import IndexConfig
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.models import split_spec
 from agents.models.meter import Budget
+from agents.models.script_names import SCRIPTS, script_of
 from agents.redaction import redacted
 from agents.task import Form
 from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
+from evals.scores import DEFAULT
 from finetune.methods import in_order, short, weighed
 from finetune.settings import TrainConfig
-from graphs.runner.executors import executors
 
-from .config_errors import explain, first_problem, mended_by, shortened
+from .config_errors import ExecutorName, explain, mended_by, shortened
 from .overrides import Override, applied, blamed
 from .paths import absolute
 from .sections import settings_of, with_sections
@@ -98,7 +100,7 @@ class CollectConfig(Section):
     """Episodes in flight."""
     workers: int = Field(1, ge=1, le=1_000)
     """Processes that share the work, where every seat is behind an endpoint; worth it from some 100 calls a second."""
-    executor: str | None = None
+    executor: ExecutorName = None
     """Where episodes are played: `in process`, `worker processes`, or one of your own as `module:class`; None = worker
     processes where there are several workers."""
     faults: ToolFaults | None = None
@@ -121,7 +123,7 @@ class StudentConfig(Section):
     Empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
-    transport: Wire = "native"
+    transport: Transport = "native"
     """How tools reach base, student and the models between, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
@@ -155,7 +157,7 @@ class Arm(Section):
     team: str
     """base, student, a name of [student] stages (what that training made), or one of [teams]."""
     mode: Mode = "react"
-    """cot: closed book, nothing to search."""
+    """cot, answer: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
     """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
 
@@ -191,12 +193,22 @@ class EvaluateConfig(Section):
     """Episodes in flight."""
     workers: int = Field(1, ge=1, le=1_000)
     """Processes that share the work; arms with a model in this process are played in this process all the same."""
-    executor: str | None = None
+    executor: ExecutorName = None
     """As [collect] executor; arms whose seats it refuses are played in this process."""
     arms: tuple[Arm, ...] = ()
     """Empty = base, each model between it and the student, student, student closed book, teacher, where they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
+    scores: tuple[str, ...] = DEFAULT
+    """What is measured of every episode: names of evals/scores.py, of installed packages, or /path/file.py:function."""
+    seats: dict[str, Seat] = Field(default_factory=dict)
+    """Score that asks a seat -> the seat; one without a seat of its own asks the judge of the collecting team."""
+
+    @field_validator("seats", mode="before")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        lines = value.items() if isinstance(value, Mapping) else ()
+        return {name: {"model": seat} if isinstance(seat, str) else seat for name, seat in lines} or value
 
     @field_validator("forms")
     @classmethod
@@ -215,6 +227,7 @@ class RunConfig(Section):
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig
+    index: IndexConfig = IndexConfig()
     exam: ExamConfig = ExamConfig()
     board: Board = Board()
     teams: dict[str, SeatedTeam] = Field(
@@ -247,9 +260,8 @@ class RunConfig(Section):
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
-        for executor in filter(None, (self.collect.executor, self.evaluate.executor)):
-            if ":" not in executor and executor not in executors:
-                raise ValueError(f"executor {shortened(executor)!r} is not one of {', '.join(executors.names())}")
+        for seat in self.evaluate.seats.values():
+            checked_spec(seat.model)
         known = self.team_names()
         for arm in self.evaluate.arms:
             if arm.team not in (*known, *self.student.trainings):
@@ -303,8 +315,13 @@ def checked_spec(model: str) -> None:
         provider, name, url = split_spec(model)
     except SeatError as error:
         raise ValueError(redacted(shortened(error, 300))) from None
-    if provider == "scripted" and (name not in ("answer-key", "lines") or (name == "lines" and not url)):
+    if provider == "scripted" and (name.partition("?")[0] not in SCRIPTS or (name == "lines" and not url)):
         raise ValueError(f"seat {shortened(model)!r}: scripted seats are scripted:answer-key and scripted:lines@FILE")
+    if provider == "scripted":
+        try:
+            script_of(name)
+        except SeatError as error:
+            raise ValueError(str(error)) from None
     if provider in ("openai", "vllm") and url is not None:
         try:
             parts = urlsplit(url)
@@ -349,17 +366,8 @@ def validated(data: Mapping[str, Any], path: Path | str, overrides: Sequence[Ove
     try:
         return RunConfig.model_validate(applied(data, overrides, {"teams": {"teacher": {"reason": DEMONSTRATOR}}}))
     except ValidationError as error:
-        place = [str(part) for part in first_problem(error)["loc"]]
-        names = overrides and blamed(overrides, place, alone=fits(data))
+        names = blamed(overrides, error, lambda: RunConfig.model_validate(data))
         raise ConfigError(f"{names or path}: {explain(error)}") from None
-
-
-def fits(data: Mapping[str, Any]) -> bool:
-    """Whether tables make a config."""
-    try:
-        return bool(RunConfig.model_validate(data))
-    except ValidationError:
-        return False
 
 
 def write_resolved(config: RunConfig, run: Path) -> None:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from agents.context import Seat
 from agents.errors import ConfigError
 from agents.redaction import redacted
 from finetune.methods import methods
+from graphs.runner.executors import executors
+
+
+def known_executor(name: str | None) -> str | None:
+    """A name of `executors`, or one of the user's own by `module:class`."""
+    if name is not None and ":" not in name and name not in executors:
+        raise ValueError(f"executor {shortened(name)!r} is not one of {', '.join(executors.names())}")
+    return name
+
+
+ExecutorName = Annotated[str | None, AfterValidator(known_executor)]
 
 
 def shortened(value: object, most: int = 120) -> str:
@@ -50,6 +61,8 @@ def known_keys(place: list[str]) -> list[str]:
     from .config import Arm, EvaluateConfig, RunConfig, SeatedTeam
 
     model: Any = RunConfig
+    if place[:2] == ["evaluate", "seats"]:  # seats by the name of a score
+        place = ["teams", "", "reason", *place[3:]]
     for part in place:
         if part == "teams":
             model = None

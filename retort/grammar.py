@@ -50,6 +50,14 @@ def parser() -> argparse.ArgumentParser:
         if name == "leaderboard":
             machine_readable(one)
 
+    benchmark = commands.add_parser("benchmark", help="the arms play an outside exam: what can the student do no more")
+    benchmark.add_argument("name", metavar="NAME", help="calls, one of an installed package, or /path/file.py:Class")
+    placed(benchmark)
+    benchmark.add_argument(
+        "--arm", action="append", default=[], metavar="ARM", help="a row of the leaderboard; repeat it"
+    )
+    machine_readable(benchmark)
+
     plan = commands.add_parser("plan", help="what would run, how many calls and tokens, without spending any")
     placed(plan)
     plan.add_argument(

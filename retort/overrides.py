@@ -10,12 +10,15 @@ import copy
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from agents.errors import ConfigError
 from agents.redaction import redacted
 
+from .config_errors import first_problem
 from .toml_file import impossible, values
 
 EXAMPLE = "write --set KEY=VALUE, e.g. --set sft.max_steps=20"
@@ -141,17 +144,27 @@ def index_of(entries: Sequence[Any], step: str, each: Override, depth: int) -> i
     raise ConfigError(f"--set {shown(each.key)}: {shown('.'.join(each.path[:depth]))} has no {shown(step)}, {there}")
 
 
-def blamed(overrides: Iterable[Override], place: Sequence[str], *, alone: bool) -> str:
-    """Which overrides a problem at a place of the config comes from, to begin its sentence with; empty where none.
+def blamed(overrides: Sequence[Override], error: ValidationError, without: Callable[[], object]) -> str:
+    """Which overrides a problem of the config comes from, to begin its sentence with; empty where none.
 
     Args:
-        place: where the problem is; empty = it lies between several keys.
-        alone: whether the config is in order without any override.
+        without: validates the config without any override.
     """
-    given = list(overrides)
-    near = [each for each in given if place and all(a == b for a, b in zip(each.path, place, strict=False))]
-    names = near or (given if alone else [])
+    if not overrides:
+        return ""
+    place = [str(part) for part in first_problem(error)["loc"]]  # empty where it lies between several keys
+    near = [each for each in overrides if place and all(a == b for a, b in zip(each.path, place, strict=False))]
+    names = near or (overrides if fits(without) else [])
     return ", ".join(f"--set {shown(each.key)}" for each in names)
+
+
+def fits(validate: Callable[[], object]) -> bool:
+    """Whether a validation finds nothing wrong."""
+    try:
+        validate()
+    except ValidationError:
+        return False
+    return True
 
 
 def summary(overrides: Sequence[Override], data: Mapping[str, Any]) -> list[str]:

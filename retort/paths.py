@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.context import Seat
+from agents.corpus.indexes import IndexConfig
 from agents.models import split_spec
 
 if TYPE_CHECKING:
@@ -33,17 +34,21 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     sections = {name: absolute_section(each, root) for name, each in (config.model_extra or {}).items()}
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
+    scores = tuple(absolute_tool(spec, root) for spec in config.evaluate.scores)
     collect, evaluate = (
         each.model_copy(update={"executor": each.executor and absolute_tool(each.executor, root)})
         for each in (config.collect, config.evaluate)
     )
+    evaluate = evaluate.model_copy(update={"scores": scores, "seats": absolute_seats(config.evaluate.seats, root)})
+    index = absolute_index(config.index, root)
     own = {
+        "index": index,
+        "collect": collect,
+        "evaluate": evaluate,
         "corpus": corpus,
         "teams": teams,
         "student": student,
         "board": board,
-        "collect": collect,
-        "evaluate": evaluate,
         **sections,
     }
     return config.model_copy(update=own)
@@ -79,6 +84,30 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
 
     roles = team.named("").seats()
     return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
+
+
+PLACES = ("model", "folder", "file", "path")
+"""Keys of an index that may name a folder or a file beside run.toml."""
+
+
+def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
+    """An index with the file of its kind, and the folders and files that it names, resolved against `root`."""
+    rest = config.rest
+    for key in PLACES:
+        value = rest.get(key)
+        if isinstance(value, str) and "url" not in rest and (root / value).exists():
+            rest[key] = str((root / value).resolve())
+    parts = {name: absolute_index(part, root).model_dump(mode="json") for name, part in config.parts().items()}
+    if parts:
+        rest["parts"] = {**rest["parts"], **parts}
+    return IndexConfig.model_validate({"kind": absolute_tool(config.kind, root), **rest})
+
+
+def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
+    """Seats by name with their file paths resolved against `root`."""
+    from .config import SeatedTeam
+
+    return {name: absolute_team(SeatedTeam(reason=seat), root).reason for name, seat in seats.items()}
 
 
 def absolute_tool(spec: str, root: Path) -> str:

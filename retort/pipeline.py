@@ -11,6 +11,7 @@ from graphs.contents import recall, remember
 
 from . import lines
 from .doctor.before import refuse_broken
+from .evaluation import check_scores
 from .lock import alone
 from .parts import Parts
 from .progress import say
@@ -29,6 +30,7 @@ def check_budget(run: Run, only: Sequence[str] | None) -> None:
     if only is None or "collect" in only:
         plays += [(config.collect.team, mode, config.collect.verify) for mode in config.collect.modes]
     if only is None or "evaluate" in only:
+        check_scores(run)
         plays += [(arm.team, arm.mode, "score") for arm in config.arms() if arm.team in config.teams]
     for name, mode, verify in plays:
         context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)

@@ -60,8 +60,8 @@ class RunFolder:
             team = Team(name=name, reason=seat)
 
         def keyed(seat: Seat) -> Seat:
-            if seat.model == DEMONSTRATOR:
-                return seat.model_copy(update={"model": f"{DEMONSTRATOR}@{self.folder / 'exam.jsonl'}"})
+            if seat.model.startswith(DEMONSTRATOR) and "@" not in seat.model:
+                return seat.model_copy(update={"model": f"{seat.model}@{self.folder / 'exam.jsonl'}"})
             return seat
 
         return team.model_copy(update={role: keyed(seat) for role, seat in team.seats().items()})
