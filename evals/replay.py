@@ -57,7 +57,7 @@ def replay(
         BudgetError: the budget is used up.
     """
     folder = scores_folder(run, split)
-    where = {"workers": workers, "executor": executor}
+    where: dict[str, Any] = {"workers": workers, "executor": executor}
     scoring = replace(scoring or Scoring.of(), folder=folder, budget=budget, concurrency=concurrency, **where)
     tables = {
         (name, form): Table.lay(context.model_copy(update={"form": form}))
