@@ -49,6 +49,7 @@ TRAINING = (
     "agents/models/weights.py",
     "agents/models/templates/*.py",
     "agents/toolcalls/*.py",
+    "agents/tools/schemas.py",
     "finetune/*.py",
 )
 COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
