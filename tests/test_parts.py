@@ -138,6 +138,7 @@ STARTS = {
     "leaderboard": ["evals/leaderboard.py", "evals/report/page.py"],
 }
 NEUTRAL = {
+    "agents/bars.py": "draws progress",
     "agents/errors.py": "words of errors",
     "agents/folders.py": "which folders a command may write; what reads a corpus lists it",
     "agents/install.py": "the install line of an error",
