@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import little
 import pytest
+import silence
 from kettle_run import CONFIG, folder_of
 
 from agents.context import Seat
@@ -122,3 +126,14 @@ def test_an_own_executor_is_told_before_it_runs(tmp_path: Path, threads: str) ->
     config = load_config(tmp_path / "run.toml")
     with pytest.raises(TrustError, match="the executor .*threads.py:Threads: the code of its file runs here"):
         agree(config, tmp_path, tmp_path / "run", trust=False, ask=False)
+
+
+def test_an_installed_package_offers_one(tmp_path: Path, threads: str) -> None:
+    about = tmp_path / "other-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text("[retort.executors]\nthreads = threads:Threads\n", encoding="utf-8")
+    program = "from graphs.runner.executors import executors as e; print(e.names()[-1], e.get('threads').__name__)"
+    environment = {**os.environ, "PYTHONPATH": silence.path(PAGE.parents[2], tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["threads", "Threads"], done.stderr
