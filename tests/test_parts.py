@@ -151,6 +151,7 @@ NEUTRAL = {
     "agents/redaction.py": "words of errors",
     "agents/registry.py": "finds a part by its name; a stage lists the part itself",
     "agents/task.py": "imported by the context for a type",
+    "agents/tools/schemas.py": "names of tools; imported by the record of an episode",
     "graphs/contents.py": "hashes of files",
     "graphs/trajectory.py": "a hash, of the fingerprint of checkpoints",
 }
