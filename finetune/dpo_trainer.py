@@ -42,7 +42,7 @@ class PairTrainer(DPOTrainer):
         model: Any = self.model
         was, _ = model.training, model.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self.compute_loss_context_manager():
                 self._metrics["eval"].clear()
                 self.compute_loss(model, self.collated([row]))  # type: ignore[no-untyped-call]
                 metrics = {key: value[-1] for key, value in self._metrics["eval"].items()}

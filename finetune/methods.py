@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from agents.context import Transport
-from agents.registry import Registry
+from agents.registry import Registry, file_of
 
 from .settings import TrainConfig, TrainingResult
 
@@ -173,9 +173,13 @@ def method(stage: str) -> Method[Any, Any]:
 
 
 def sources_of(stage: str) -> list[Path]:
-    """The source files that are a method's own."""
-    home = methods.file(stage)
-    return [] if home is None else [home, *(home.with_name(name) for name in methods.get(stage).files)]
+    """The source files that make a method what it is: those of its class, and of the methods that it is made of."""
+    found: list[Path] = []
+    for kind in methods.get(stage).__mro__:
+        home = file_of(kind) if issubclass(kind, Method) and kind is not Method else None
+        if home is not None:
+            found += [home, *(home.with_name(name) for name in vars(kind).get("files", ()))]
+    return list(dict.fromkeys(found))
 
 
 def weighed(stage: str) -> bool:

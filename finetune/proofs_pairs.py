@@ -59,7 +59,8 @@ def prove_template(evidence: PairsEvidence) -> Proof:
 def prove_mask(evidence: PairsEvidence) -> Proof:
     """The log-probabilities that are trained are those of the turn's tokens alone, computed once more by hand."""
     dataset, trainer = evidence.trainer.train_dataset, evidence.trainer
-    near = NEAR.get(str(trainer.model.dtype), NEAR["torch.float32"])
+    number = "torch.bfloat16" if trainer.args.bf16 else str(trainer.model.dtype)
+    near = NEAR.get(number, NEAR["torch.float32"])
     farthest = tokens = 0.0
     for at in spread(len(evidence.pairs), LOOKED_AT):
         pair = evidence.pairs[at]
