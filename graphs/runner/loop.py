@@ -59,9 +59,7 @@ def run_loop(playing: Coroutine[Any, Any, T]) -> T:
 
     Where this thread runs a loop already, the new one runs in a thread of its own, and this thread waits for it.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not loop_runs():  # not within an except block: what is raised later would have that error as its context
         return _run(playing)
     done, stop = _started(lambda: _run(playing))
     try:
@@ -70,6 +68,25 @@ def run_loop(playing: Coroutine[Any, Any, T]) -> T:
         stop.stop()
         done.exception()
         raise
+
+
+def loop_runs() -> bool:
+    """Whether this thread runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def runner() -> Callable[[Coroutine[Any, Any, T]], T]:
+    """What runs a coroutine in a new event loop."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.run
+    found: Callable[[Coroutine[Any, Any, T]], T] = uvloop.run
+    return found
 
 
 async def in_thread(function: Callable[[], T]) -> T:
@@ -126,11 +143,7 @@ def _run(playing: Coroutine[Any, Any, T]) -> T:
     gc.freeze()  # what is there by now is never garbage: collections need not look at it
     gc.set_threshold(100_000, 50, 100)
     try:
-        try:
-            import uvloop
-        except ModuleNotFoundError:
-            return asyncio.run(whole())
-        return uvloop.run(whole())
+        return runner()(whole())
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
