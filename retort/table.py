@@ -249,6 +249,7 @@ STAGES: dict[str, Stage] = {
                 "agents/corpus/*.py",
                 "agents/redaction.py",
                 "agents/task.py",
+                "agents/tools/schemas.py",
                 "distill/exam/baselines.py",
                 "distill/exam/cues.py",
                 "distill/exam/drafts.py",
