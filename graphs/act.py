@@ -120,6 +120,7 @@ async def stale(context: Context, query: str, earlier: list[dict[str, Any]]) -> 
     if earlier:
         return str(earlier[-1]["extract"])
     top = context.board.top_k
-    found = (await library_of(context)).search(query, 2 * top)[top:]
-    parts = [f"[{n}] {chunk.title}\n{nearest_lines(query, chunk, 2)}" for n, (chunk, _) in enumerate(found, 1)]
+    found, _ = await (await library_of(context)).asearch(query, 2 * top)
+    rest = enumerate(found[top:], 1)
+    parts = [f"[{n}] {chunk.title}\n{nearest_lines(query, chunk, 2)}" for n, (chunk, _) in rest]
     return "\n\n".join(parts) or NOTHING

@@ -21,7 +21,7 @@ from . import lines
 from .boards import COLLECTED
 from .config import DEMONSTRATOR, RunConfig, write_resolved
 from .doctor.before import refuse_broken
-from .evaluation import evaluate, leaderboard
+from .evaluation import check_scores, evaluate, leaderboard
 from .folders import check_place, claim
 from .lock import alone
 from .parts import Parts
@@ -89,10 +89,9 @@ class Run:
 
     def student_model(self, name: str) -> str:
         """The hf seat of base, cpt or student."""
-        stages = self.config.student.stages
         if name == "base":
             return f"hf:{self.config.student.base}"
-        stage = "cpt" if name == "cpt" else stages[-1]
+        stage = "cpt" if name == "cpt" else self.config.student.stages[-1]
         folder = self.folder / "students" / stage
         if not folder.exists():
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")
@@ -149,13 +148,14 @@ def index(run: Run) -> str:
         from agents.corpus.sources import stdlib
 
         documents, facts = stdlib.documents(), stdlib.facts()
-    library = Library.build(documents)
+    library = Library.build(documents, index=run.config.index)
     library.save(run.folder / "library")
     write_jsonl(run.folder / "facts.jsonl", facts)
     write_jsonl(run.folder / lines.SKIPPED, rows)
     for line in lines.passed_over(rows, run.folder / lines.SKIPPED):
         say(f"  {line}")
-    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{lines.left_out(rows)}"
+    note = f", {library.index.note}" if library.index.note else ""
+    return f"{len(documents)} pages, {len(library.chunks)} chunks{note}, {len(facts)} facts{lines.left_out(rows)}"
 
 
 def exam(run: Run) -> str:
@@ -300,6 +300,7 @@ def check_budget(run: Run, only: Sequence[str] | None) -> None:
     if only is None or "collect" in only:
         plays += [(config.collect.team, mode, config.collect.verify) for mode in config.collect.modes]
     if only is None or "evaluate" in only:
+        check_scores(run)
         plays += [(arm.team, arm.mode, "score") for arm in config.arms() if arm.team in config.teams]
     for name, mode, verify in plays:
         context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)

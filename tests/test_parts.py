@@ -125,7 +125,7 @@ def test_changes_in_words() -> None:
 
 
 STARTS = {
-    "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/index.py"]
+    "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/library.py"]
     + ["agents/corpus/sources/stdlib.py"],
     "exam": ["distill/exam/build.py"],
     "collect": ["graphs/runner/collect.py", "graphs/react.py"],
@@ -145,7 +145,9 @@ NEUTRAL = {
     "agents/files.py": "reads and writes JSON lines",
     "agents/answers.py": "training reads no answer; what plays and scores lists it",
     "agents/context.py": "seats and boards; training opens no seat of a config",
+    "agents/own_code.py": "loads the user's own parts, which a stage lists themselves",
     "agents/redaction.py": "words of errors",
+    "agents/registry.py": "finds a part by its name; a stage lists the part itself",
     "agents/task.py": "imported by the context for a type",
     "graphs/contents.py": "hashes of files",
     "graphs/trajectory.py": "a hash, of the fingerprint of checkpoints",
