@@ -23,7 +23,7 @@ from retort.pipeline import Run
 from retort.stages import Found, looked_at, sources, states
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("agents", "distill", "evals", "finetune", "graphs", "retort")
+ROOMS = ("agents", "distill", "evals", "finetune", "graphs", "recipes", "retort")
 
 
 @pytest.fixture(scope="module")
