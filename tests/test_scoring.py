@@ -14,6 +14,7 @@ from agents.errors import BudgetError, ConfigError, StageError
 from agents.files import read_jsonl, read_models, write_jsonl
 from agents.models.meter import Budget
 from agents.task import Task
+from evals.asking import scoring_with
 from evals.journal import Journal
 from evals.leaderboard import build_leaderboard
 from evals.scores import Asker, Column, Score, Values, scorer
@@ -33,7 +34,7 @@ def judge(folder: Path, *rows: dict[str, Any]) -> Seat:
 
 def judging(folder: Path, *rows: dict[str, Any], **more: Any) -> Scoring:
     """Scores with a judge that replies with these rows."""
-    return Scoring.of(("judged_support",), {"": judge(folder, *rows)}, folder=folder / "scores", **more)
+    return scoring_with({"": judge(folder, *rows)}, ("judged_support",), folder=folder / "scores", **more)
 
 
 def played(count: int, team: str = "student") -> tuple[list[Task], list[Trajectory]]:
@@ -105,7 +106,7 @@ async def test_the_budget_ends_the_asking_and_what_was_answered_is_kept(tmp_path
 async def test_a_leaderboard_asks_nobody_also_in_a_running_loop(tmp_path: Path) -> None:
     run = synthetic.write_run(tmp_path / "run", 12)
     arms = [arm.model_copy(update={"choice": "none"}) for arm in synthetic.ARMS if arm.name == "student"]
-    scoring = Scoring.of(("judged_support",), {"": judge(tmp_path, {"reply": JUDGED})}, folder=run / "scores")
+    scoring = scoring_with({"": judge(tmp_path, {"reply": JUDGED})}, ("judged_support",), folder=run / "scores")
     with pytest.raises(
         StageError, match=r"'judged_support' was not asked of 12 episodes of arm 'student': run the stage"
     ):
