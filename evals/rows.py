@@ -32,7 +32,7 @@ class ArmSpec(Record):
     player: str
     """teacher, base, base+cpt, student or team."""
     mode: Mode = "react"
-    """cot: closed book, the same board with search taken away."""
+    """cot, answer: closed book, the same board with search taken away."""
     seat: str = ""
     """Spec of the reasoning agent's seat; `scripted:answer-key...` is called what it is."""
     choice: How = "graph"
@@ -49,7 +49,7 @@ class ArmSpec(Record):
         if self.demonstrator:
             return DEMONSTRATOR
         script = " (a script, no LLM)" if self.seat.startswith("scripted:") else ""
-        return self.player + script + (", closed book" if self.mode == "cot" else "")
+        return self.player + script + (", closed book" if self.mode != "react" else "")
 
 
 class Rate(Record):

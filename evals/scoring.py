@@ -218,5 +218,5 @@ async def asked(
 
 
 def judged(task: Task, trajectory: Trajectory) -> tuple[object, ...]:
-    """What a score may look at, but for what says how long the episode took."""
-    return task.model_dump(mode="json"), trajectory.model_dump(mode="json", exclude={"usage"})
+    """What a score may look at, but for what says how long the episode took and what it cost."""
+    return task.model_dump(mode="json"), trajectory.model_dump(mode="json", exclude={"usage", "calls"})

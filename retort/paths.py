@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.context import Seat
+from agents.corpus.indexes import IndexConfig
 from agents.models import split_spec
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     evaluate = config.evaluate.model_copy(
         update={"scores": scores, "seats": absolute_seats(config.evaluate.seats, root)}
     )
+    index = absolute_index(config.index, root)
     own = {
         "evaluate": evaluate,
         "corpus": corpus,
+        "index": index,
         "teams": teams,
         "student": student,
         "board": board,
@@ -79,6 +82,23 @@ def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
     from .config import SeatedTeam
 
     return {name: absolute_team(SeatedTeam(reason=seat), root).reason for name, seat in seats.items()}
+
+
+PLACES = ("model", "folder", "file", "path")
+"""Keys of an index that may name a folder or a file beside run.toml."""
+
+
+def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
+    """An index with the file of its kind, and the folders and files that it names, resolved against `root`."""
+    rest = config.rest
+    for key in PLACES:
+        value = rest.get(key)
+        if isinstance(value, str) and "url" not in rest and (root / value).exists():
+            rest[key] = str((root / value).resolve())
+    parts = {name: absolute_index(part, root).model_dump(mode="json") for name, part in config.parts().items()}
+    if parts:
+        rest["parts"] = {**rest["parts"], **parts}
+    return IndexConfig.model_validate({"kind": absolute_tool(config.kind, root), **rest})
 
 
 def absolute_tool(spec: str, root: Path) -> str:

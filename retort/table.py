@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from .pipeline import Run
 
 LIBRARY = ("agents/files.py", "agents/corpus/**/*.py")
+LIBRARY_FILES = ("library/chunks.jsonl", "library/library.json")
+"""What an episode reads of the library: the chunks, and which index is asked (where its model lies is no matter)."""
 PLAY = (
     "agents/*.py",
     "agents/corpus/*.py",
+    "agents/corpus/indexes/*.py",
     "agents/prompts/*",
     "agents/models/*.py",
     "agents/models/templates/*.py",
@@ -79,9 +82,9 @@ def corpus(run: Run) -> Parts:
     return parts.corpus(run.config.corpus.manuals, run.config.corpus.facts)
 
 
-def index_package(run: Run) -> Parts:
-    """What writes and reads the index."""
-    return parts.package("bm25s")
+def index(run: Run) -> Parts:
+    """What the index is: its own code, its packages, its embedding model."""
+    return parts.index(run.config.index)
 
 
 def tools(run: Run) -> Parts:
@@ -152,11 +155,11 @@ STAGES: dict[str, Stage] = {
             "index",
             "manuals -> library",
             (),
-            ("corpus.source",),
+            ("corpus.source", "index"),
             (),
             (*LIBRARY, "agents/folders.py", "retort/pipeline.py:index"),
             ("library", "facts.jsonl", "skipped.jsonl"),
-            (corpus, index_package),
+            (corpus, index),
         ),
         Stage(
             "exam",
@@ -178,7 +181,7 @@ STAGES: dict[str, Stage] = {
             "teacher team -> ledger",
             ("exam",),
             COLLECTED,
-            ("exam.jsonl", "held_out.json", "library/chunks.jsonl"),
+            ("exam.jsonl", "held_out.json", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "retort/pipeline.py:collect"),
             ("ledger.sqlite", "collect.json", COLLECTED_BOARD),
             (teacher, tools),
@@ -189,7 +192,7 @@ STAGES: dict[str, Stage] = {
             ("collect",),
             # Which episodes of the ledger are asked for follows from all that collecting follows from.
             ("dataset", *COLLECTED),
-            ("exam.jsonl", "held_out.json", "library/chunks.jsonl", "ledger.sqlite"),
+            ("exam.jsonl", "held_out.json", *LIBRARY_FILES, "ledger.sqlite"),
             (
                 *PLAY,
                 "distill/dataset.py",
@@ -231,7 +234,7 @@ STAGES: dict[str, Stage] = {
             "arms -> scores on the held-out exam",
             ("exam", "cpt", "sft"),
             ("evaluate.tasks", "evaluate.forms", "board"),
-            ("exam.jsonl", "library/chunks.jsonl"),
+            ("exam.jsonl", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
             + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/asking.py", "evals/jobs.py")
             + ("evals/journal.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
@@ -256,7 +259,10 @@ STAGES: dict[str, Stage] = {
                 "agents/answers.py",
                 "agents/context.py",
                 "agents/corpus/*.py",
+                "agents/corpus/indexes/*.py",
+                "agents/own_code.py",
                 "agents/redaction.py",
+                "agents/registry.py",
                 "agents/task.py",
                 "distill/exam/baselines.py",
                 "distill/exam/cues.py",

@@ -29,12 +29,12 @@ async def judged_support(task: Task, trajectory: Trajectory, asker: Asker) -> Va
     """Asked where there is an answer with quotes; an answer without a quote is not supported, and nobody is asked."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    if ending(task, trajectory) != "answered" or not trajectory.searches:
+    if ending(task, trajectory) != "answered" or not trajectory.tool_uses:
         return {"judged_support": None}
     if not trajectory.quotes:
         return {"judged_support": 0.0}
     final = Final(answer=trajectory.answer, quotes=trajectory.quotes)
-    passages = [search.extract for search in trajectory.searches]
+    passages = [use.extract for use in trajectory.tool_uses]
     text = shown(task.question, task.shown(trajectory.form), final, passages)
     found = await asker.ask([SystemMessage(prompt("judge")), HumanMessage(text)], Judgement)
     return {"judged_support": None if found is None else float(found.supported)}

@@ -15,7 +15,7 @@ from ..scores import Asker, Column, Value, Values, scorer, scores
         short="search",
         group="% of tasks",
         better="none",
-        legend="The episode holds at least one search.",
+        legend="The episode looked into the manual at least once.",
         missing=0.0,
     ),
     searches=Column(
@@ -36,20 +36,19 @@ from ..scores import Asker, Column, Value, Values, scorer, scores
     ),
 )
 async def search(task: Task, trajectory: Trajectory, asker: Asker) -> Values:
-    """Read off the record."""
-    made = trajectory.searches
+    """Read off the record; searches are those of the manual, and calls of own tools and MCP servers are none."""
     return {
-        "searched": float(bool(made)),
-        "searches": float(len(made)),
+        "searched": float(bool(trajectory.searches)),
+        "searches": float(len(trajectory.searches)),
         "evidence_recall": evidence_recall(task, trajectory),
-        "grounded": float(trajectory.verdict.grounded is True) if made else None,
+        "grounded": float(trajectory.verdict.grounded is True) if trajectory.tool_uses else None,
     }
 
 
 def evidence_recall(task: Task, trajectory: Trajectory) -> Value:
     """Share of the wanted chunks that were found; None where the task wants none, or there was nothing to search."""
     wanted = set(task.evidence) | {hop.chunk for hop in task.hops}
-    if not wanted or trajectory.mode == "cot":
+    if not wanted or trajectory.mode != "react":
         return None
-    found = {hit.chunk for search in trajectory.searches for hit in search.hits}
+    found = {hit.chunk for use in trajectory.tool_uses for hit in use.hits}
     return len(wanted & found) / len(wanted)

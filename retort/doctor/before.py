@@ -21,6 +21,7 @@ from agents.tools.schemas import BUILTIN
 
 from .base import base_findings
 from .findings import Finding, line_of
+from .index import index_findings
 from .line import addresses
 from .machine import disk, extras, writable
 from .material import corpus_findings, tool_findings
@@ -51,6 +52,8 @@ def before_paying(run: Run, stages: Collection[str], *, start: bool = False) -> 
     config = run.config
     own = any(spec not in BUILTIN for spec in config.board.tools) or bool(config.board.mcp)
     found = [("corpus", corpus_findings(config.corpus))] if {"index", "exam"} & set(stages) else []
+    if {"index", "collect", "evaluate"} & set(stages):
+        found.append(("index", index_findings(config.index, config.budget, start=start)))
     if own and {"collect", "evaluate"} & set(stages):
         found.append(("tools", tool_findings(config, start=start)))
     if {"collect", "cpt", "sft"} & set(stages) and config.student.stages:
