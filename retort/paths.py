@@ -41,9 +41,9 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     )
     index = absolute_index(config.index, root)
     own = {
+        "index": index,
         "evaluate": evaluate,
         "corpus": corpus,
-        "index": index,
         "teams": teams,
         "student": student,
         "board": board,
@@ -77,13 +77,6 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
     return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
 
 
-def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
-    """Seats by name with their file paths resolved against `root`."""
-    from .config import SeatedTeam
-
-    return {name: absolute_team(SeatedTeam(reason=seat), root).reason for name, seat in seats.items()}
-
-
 PLACES = ("model", "folder", "file", "path")
 """Keys of an index that may name a folder or a file beside run.toml."""
 
@@ -99,6 +92,13 @@ def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
     if parts:
         rest["parts"] = {**rest["parts"], **parts}
     return IndexConfig.model_validate({"kind": absolute_tool(config.kind, root), **rest})
+
+
+def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
+    """Seats by name with their file paths resolved against `root`."""
+    from .config import SeatedTeam
+
+    return {name: absolute_team(SeatedTeam(reason=seat), root).reason for name, seat in seats.items()}
 
 
 def absolute_tool(spec: str, root: Path) -> str:
