@@ -14,7 +14,7 @@ None = the score does not apply to this episode, and stays out of the mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -157,6 +157,12 @@ def ending(task: Task, trajectory: Trajectory) -> str:
     if trajectory.stop == "answered" and shown and match_option(trajectory.answer, shown) is None:
         return NO_OPTION
     return trajectory.stop
+
+
+def evidence_recall(task: Task, found: Collection[str]) -> Value:
+    """Share of the chunks with a task's evidence that were found; None where it names none."""
+    wanted = set(task.evidence) | {hop.chunk for hop in task.hops}
+    return len(wanted & set(found)) / len(wanted) if wanted else None
 
 
 def file_stem(arm: str) -> str:
