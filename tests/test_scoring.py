@@ -11,12 +11,12 @@ import synthetic_run as synthetic
 
 from agents.context import Seat
 from agents.errors import BudgetError, ConfigError, StageError
-from agents.files import read_jsonl, read_models, write_jsonl
+from agents.files import read_jsonl, read_model, read_models, write_json, write_jsonl
 from agents.models.meter import Budget
 from agents.task import Task
 from evals.asking import scoring_with
 from evals.journal import Journal
-from evals.leaderboard import build_leaderboard
+from evals.leaderboard import Leaderboard, build_leaderboard
 from evals.scores import Asker, Column, Score, Values, scorer
 from evals.scoring import Scoring, score_arm, score_episodes
 from graphs.runner.ledger import Ledger
@@ -124,6 +124,16 @@ def test_rows_of_an_older_version_are_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [{**older, "correct": 1.0, "answered": 1.0, "searches": 2.0, "gold": "1"}])
     with pytest.raises(StageError, match=r"a.jsonl, row 1 is no Score .*run the stage 'evaluate' again"):
         read_models(tmp_path / "a.jsonl", Score, "evaluate")
+
+
+def test_a_leaderboard_of_an_older_version_is_refused_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    run = synthetic.write_run(tmp_path / "run", 6)
+    (run / "run.toml").write_text('name = "run"\n', encoding="utf-8")
+    board = build_leaderboard(run, [arm for arm in synthetic.ARMS if arm.name == "student"], forms=("free",))
+    older = {**board.model_dump(mode="json", exclude={"columns"}), "version": 2, "legend": {"searches": "Searches."}}
+    write_json(run / "leaderboard.json", older)
+    with pytest.raises(StageError, match=r"leaderboard.json is no Leaderboard .*`retort leaderboard .*` makes it anew"):
+        read_model(run / "leaderboard.json", Leaderboard, "leaderboard")
 
 
 @scorer(half=Column(title="half", legend="Half."))
