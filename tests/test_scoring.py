@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import synthetic_run as synthetic
+from structured_server import answering
 
 from agents.context import Seat
 from agents.errors import BudgetError, ConfigError, StageError
@@ -22,6 +23,7 @@ from evals.scoring import Scoring, score_arm, score_episodes
 from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 
+QUOTED = synthetic.uses([{"query": "kettle", "extract": "The kettle says Default: 41"}])
 JUDGED = '{"reason": "It says so.", "supported": true, "answers": true}'
 DOUBTED = '{"reason": "It does not.", "supported": false, "answers": true}'
 
@@ -53,6 +55,23 @@ async def test_a_judge_is_asked_whether_the_quotes_support_the_answer(tmp_path: 
     with Ledger(tmp_path / "scores" / "ledger.sqlite") as ledger:
         account = ledger.accounts()["score:judged_support"]
     assert account.calls == 2 and account.prompt > 0, "no answer and no quote: nobody was asked"
+
+
+async def test_a_judge_behind_an_endpoint_is_sent_the_schema_and_never_the_gold(tmp_path: Path) -> None:
+    task = synthetic.make_task(0, gold="the secret gold", options=())
+    t = synthetic.episode(task, "student", "41", quotes=("Default: 41",), tool_uses=QUOTED)
+    with answering(JUDGED) as endpoint:
+        seats = {"judged_support": endpoint.seat(price={"prompt": 10, "completion": 50})}
+        scoring = scoring_with(seats, ("judged_support",), folder=tmp_path / "scores")
+        (row,) = await score_arm([task], [t], "student", scoring=scoring)
+        (sent,) = endpoint.seen
+    assert (row.values["judged_support"], row.right) == (1.0, False)
+    assert sent["response_format"]["json_schema"]["name"] == "Judgement"
+    assert "secret gold" not in endpoint.sent and "The kettle says Default: 41" in endpoint.sent
+    with Ledger(tmp_path / "scores" / "ledger.sqlite") as ledger:
+        account = ledger.accounts()["score:judged_support"]
+    assert (account.calls, account.prompt, account.completion, account.cached) == (1, 100, 20, 40)
+    assert account.usd == pytest.approx((100 * 10 + 20 * 50) / 1e6)
 
 
 async def test_what_was_asked_is_not_paid_for_again(tmp_path: Path) -> None:
