@@ -24,16 +24,16 @@ from tqdm import tqdm
 
 from agents.errors import SeatError
 from agents.files import read_models, write_jsonl
-from agents.models import open_seat, split_spec
+from agents.models import close_seats, open_seat, split_spec
 from agents.models.rendering import render
 from agents.prompts import prompt
 from agents.task import Task
+from agents.tools import close_kits
 from graphs.episode import Table
 from graphs.runner.processes import run_loop
 from graphs.search import find
 from graphs.trajectory import digest
 
-from .jobs import closing
 from .weighed import Option, Weighed
 
 RULE = "mean log-probability of an option's tokens after `Answer: `, less the same without the question"
@@ -71,15 +71,19 @@ def weigh(path: Path, tasks: Sequence[Task], table: Table, *, title: str = "weig
     left = [task for key, task in wanted.items() if key not in known]
 
     async def whole() -> None:
-        with tqdm(total=len(wanted), initial=len(known), desc=title, unit="task", disable=None) as bar:
-            for at in range(0, len(left), TOGETHER):
-                part = await weigh_some(left[at : at + TOGETHER], table)
-                known.update((row.key, row) for row in part)
-                write_jsonl(path, known.values())
-                bar.update(len(part))
+        try:
+            with tqdm(total=len(wanted), initial=len(known), desc=title, unit="task", disable=None) as bar:
+                for at in range(0, len(left), TOGETHER):
+                    part = await weigh_some(left[at : at + TOGETHER], table)
+                    known.update((row.key, row) for row in part)
+                    write_jsonl(path, known.values())
+                    bar.update(len(part))
+        finally:
+            await close_kits()
+            await close_seats()
 
     if left:
-        run_loop(closing(whole()))
+        run_loop(whole())
     found = [known[key] for key in wanted]
     write_jsonl(path, found)
     return found
