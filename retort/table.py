@@ -120,13 +120,10 @@ def players(run: Run) -> Parts:
 
 def scorers(run: Run) -> Parts:
     """The scores with their source, and who is asked by them."""
-    from graphs.board import seat_identity
-
     from .evaluation import scoring
 
     made = scoring(run)
-    seats = {name: seat_identity(seat) for name, seat in made.seats.items()}
-    return {f"score.{name}": digest(source, seats.get(name)) for name, source in made.sources.items()}
+    return {f"score.{name}": digest(source, made.who.get(name)) for name, source in made.sources.items()}
 
 
 def seated(run: Run, names: list[str]) -> Parts:
@@ -250,8 +247,8 @@ STAGES: dict[str, Stage] = {
             ("evaluate.tasks", "evaluate.forms", "board"),
             ("exam.jsonl", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
-            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/journal.py", "evals/weighed.py")
-            + ("retort/config.py:Arm", "retort/evaluation.py"),
+            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/asking.py", "evals/jobs.py")
+            + ("evals/journal.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
             ("scores", "board.json"),
             (players, tools, scorers, own_executor("evaluate")),
         ),
