@@ -89,7 +89,7 @@ def test_a_run_with_a_dense_index_and_what_makes_it_stale(tmp_path: Path) -> Non
     for stage in ("index", "exam", "collect"):
         assert command(root, stage) == 0
     run = Run(load_config(root / "run.toml"), root / "run")
-    assert run.config.index.rest["model"] == str(root / "models" / "static")
+    assert run.config.index.options["model"] == str(root / "models" / "static")
     assert load_config(root / "run").index == run.config.index, "the run folder's own config says the same"
     found = looked_at(run)
     assert [found[name].state for name in ("index", "exam", "collect")] == ["fresh"] * 3

@@ -19,7 +19,7 @@ from .indexes.base import Index, IndexConfig, code_of, fingerprint, kind_of, set
 if TYPE_CHECKING:
     from ..state import Spent
 
-_VERSION = 2
+VERSION = 2
 
 
 class Library:
@@ -68,7 +68,7 @@ class Library:
             (fresh / "index").mkdir()
             self.index.save(fresh / "index")
             write_json(fresh / "index.json", self.config.model_dump(mode="json"))
-            about = {"version": _VERSION, "hash": self.hash, "chunks": len(self.chunks), "index": self.fingerprint}
+            about = {"version": VERSION, "hash": self.hash, "chunks": len(self.chunks), "index": self.fingerprint}
             write_json(fresh / "library.json", about)
             fresh.chmod(0o755)
             old = fresh.with_name(fresh.name + ".old")
@@ -91,7 +91,7 @@ class Library:
         chunks = read_models(folder / "chunks.jsonl", Chunk, "index")
         if (
             not isinstance(about, dict)
-            or about.get("version") != _VERSION
+            or about.get("version") != VERSION
             or about.get("chunks") != len(chunks)
             or not isinstance(about.get("index"), dict)
         ):
