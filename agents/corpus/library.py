@@ -109,6 +109,11 @@ class Library:
         # The code that searches is the present one, whatever code built what is searched.
         return cls(kept, index, config, {**about["index"], "code": code_of(kind)})
 
+    @property
+    def summary(self) -> str:
+        """How many chunks there are, and what building the index took where that is worth a word."""
+        return ", ".join(filter(None, (f"{len(self.chunks)} chunks", self.index.note)))
+
     def chunk(self, name: str) -> Chunk:
         """The chunk of that id; raises StageError where there is none."""
         try:
