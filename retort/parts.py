@@ -128,7 +128,7 @@ def corpus(manuals: Path | None, facts: Path | None) -> Parts:
 def index(config: IndexConfig) -> Parts:
     """What an index is and what it is made of: code, packages, embedding models; no code of the user's own is run."""
     found: Parts = {}
-    for each in config.every():
+    for each in config.walk():
         place = each.kind.rpartition(":")[0]
         if place:
             path = module_file(place)

@@ -92,7 +92,7 @@ PLACES = ("model", "folder", "file", "path")
 
 def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
     """An index with the file of its kind, and the folders and files that it names, resolved against `root`."""
-    rest = config.rest
+    rest = config.options
     for key in PLACES:
         value = rest.get(key)
         if isinstance(value, str) and "url" not in rest and (root / value).exists():

@@ -44,8 +44,7 @@ def index(run: Run) -> str:
     write_jsonl(run.folder / lines.SKIPPED, rows)
     for line in lines.passed_over(rows, run.folder / lines.SKIPPED):
         say(f"  {line}")
-    note = f", {library.index.note}" if library.index.note else ""
-    return f"{len(documents)} pages, {len(library.chunks)} chunks{note}, {len(facts)} facts{lines.left_out(rows)}"
+    return f"{len(documents)} pages, {library.summary}, {len(facts)} facts{lines.left_out(rows)}"
 
 
 def exam(run: Run) -> str:
