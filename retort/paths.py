@@ -18,6 +18,8 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
         update={
             "manuals": config.corpus.manuals and (root / config.corpus.manuals).resolve(),
             "facts": config.corpus.facts and (root / config.corpus.facts).resolve(),
+            "source": absolute_tool(config.corpus.source, root),
+            "loaders": {suffix: absolute_tool(name, root) for suffix, name in config.corpus.loaders.items()},
         }
     )
     teams = {name: absolute_team(team, root) for name, team in config.teams.items()}
@@ -33,7 +35,8 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     )
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
-    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    exam = config.exam.model_copy(update={"kinds": tuple(absolute_tool(name, root) for name in config.exam.kinds)})
+    own = {"corpus": corpus, "exam": exam, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
     return config.model_copy(update=own)
 
 
@@ -62,7 +65,7 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
 
 
 def absolute_tool(spec: str, root: Path) -> str:
-    """A tool's `module:function`, with the module's file where it lies beside run.toml."""
+    """Own code, `module:function`, with the module's file where it lies beside run.toml."""
     module, colon, name = spec.rpartition(":")
     for path in (root / module, root / f"{module.replace('.', '/')}.py"):
         if colon and path.suffix == ".py" and path.is_file():

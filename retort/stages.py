@@ -61,11 +61,15 @@ def parts_of(run: Run, stage: Stage, code: Parts) -> Parts:
 
 
 def portable(config: RunConfig) -> dict[str, Any]:
-    """The config as plain values, without the folders in which the user's tools lie, and with the exam's own seed."""
+    """The config as plain values, without the folders in which the user's code lies, and with the exam's own seed."""
     data = config.model_dump(mode="json")
     data["exam"]["seed"] = config.exam_seed()
-    named = [(Path(place).name, name) for place, _, name in (spec.rpartition(":") for spec in config.board.tools)]
-    data["board"]["tools"] = [f"{place}:{name}" if place else name for place, name in named]
+    data["board"]["tools"] = [parts.without_folder(spec) for spec in config.board.tools]
+    data["exam"]["kinds"] = [parts.without_folder(spec) for spec in config.exam.kinds]
+    data["corpus"]["source"] = parts.without_folder(config.corpus.source)
+    data["corpus"]["loaders"] = {
+        suffix: parts.without_folder(spec) for suffix, spec in sorted(config.corpus.loaders.items())
+    }
     return data
 
 

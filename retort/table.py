@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from agents.corpus.sources import sources
 from agents.errors import StageError
 from agents.models.templates import template_text
+from distill.exam.kinds import question_kinds
 from graphs.trajectory import digest
 
 from . import parts
@@ -75,8 +77,13 @@ class Stage:
 
 
 def corpus(run: Run) -> Parts:
-    """The manuals and facts."""
-    return parts.corpus(run.config.corpus.manuals, run.config.corpus.facts)
+    """Pages and facts, and the source where it is none of Retort's own."""
+    return {**parts.corpus(run.config.corpus.opened()), **parts.foreign(sources, [run.config.corpus.source])}
+
+
+def kinds(run: Run) -> Parts:
+    """The kinds of question that are none of Retort's own."""
+    return parts.foreign(question_kinds, run.config.exam.kinds)
 
 
 def index_package(run: Run) -> Parts:
@@ -144,7 +151,7 @@ STAGES: dict[str, Stage] = {
             "index",
             "manuals -> library",
             (),
-            ("corpus.source",),
+            ("corpus.source", "corpus.loaders"),
             (),
             (*LIBRARY, "agents/folders.py", "retort/pipeline.py:index"),
             ("library", "facts.jsonl", "skipped.jsonl"),
@@ -154,7 +161,7 @@ STAGES: dict[str, Stage] = {
             "exam",
             "facts -> exam",
             ("index",),
-            ("exam",),
+            ("exam", "corpus.source"),
             ("library/chunks.jsonl", "facts.jsonl", "skipped.jsonl"),
             (
                 *LIBRARY,
@@ -164,6 +171,7 @@ STAGES: dict[str, Stage] = {
                 "retort/pipeline.py:exam",
             ),
             ("exam.jsonl", "held_out.json", "exam.json", "facts_rejected.jsonl"),
+            (kinds,),
         ),
         Stage(
             "collect",
@@ -254,6 +262,7 @@ STAGES: dict[str, Stage] = {
                 "distill/exam/drafts.py",
                 "distill/exam/evidence.py",
                 "distill/exam/guessable.py",
+                "distill/exam/kinds.py",
                 "graphs/runner/ledger.py",
                 "distill/exam/names.py",
                 "distill/exam/paraphrase.py",

@@ -57,7 +57,7 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *templates(config)]
+    found = [*tools(config.board), *corpus_code(config), *servers(config.board), *templates(config)]
     for team, seated in config.teams.items():
         for role, seat in seated.named(team).seats().items():
             found += [*classes(f"teams.{team}.{role}", seat), *sent(f"teams.{team}.{role}", seat)]
@@ -70,6 +70,15 @@ def tools(board: Board) -> Iterator[Item]:
         place, colon, _ = spec.rpartition(":")
         if colon:
             yield item(f"the tool {spec}: the code of its file runs here", "tool", spec, code_of(place))
+
+
+def corpus_code(config: RunConfig) -> Iterator[Item]:
+    """Own source, loaders and question kinds: the code of their files runs."""
+    named = [("source", config.corpus.source), *(("loader", spec) for spec in config.corpus.loaders.values())]
+    for kind, spec in [*named, *(("question kind", spec) for spec in config.exam.kinds)]:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the {kind} {spec}: the code of its file runs here", kind, spec, code_of(place))
 
 
 def code_of(place: str) -> list[str | None]:

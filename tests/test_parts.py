@@ -126,8 +126,9 @@ def test_changes_in_words() -> None:
 
 STARTS = {
     "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/index.py"]
-    + ["agents/corpus/sources/stdlib.py"],
-    "exam": ["distill/exam/build.py"],
+    + ["agents/corpus/sources/folder.py", "agents/corpus/sources/stdlib.py"]
+    + [f"agents/corpus/loaders/{name}.py" for name in ("html", "man", "markitdown", "plain", "rst")],
+    "exam": ["distill/exam/build.py", *(f"distill/exam/{name}.py" for name in ("levels", "live", "scenarios"))],
     "collect": ["graphs/runner/collect.py", "graphs/react.py"],
     "dataset": ["distill/dataset.py", "distill/keep.py", "distill/leaks.py"],
     "cpt": ["finetune/pretrain.py"],
@@ -139,6 +140,8 @@ NEUTRAL = {
     "agents/errors.py": "words of errors",
     "agents/folders.py": "which folders a command may write; what reads a corpus lists it",
     "agents/install.py": "the install line of an error",
+    "agents/registry.py": "finds parts by name; what they are is listed, or a part of its own",
+    "agents/own_code.py": "imports the user's own code, whose files are parts of their own",
     "agents/storage.py": "words of errors of files that cannot be written",
     "agents/models/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",
