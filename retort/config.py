@@ -1,7 +1,8 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
-Paths are relative to the file. Each section is described beside its user: [corpus] in agents/corpus/sources, [board] in
-agents/context.py, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
+Paths are relative to the file. Each section is described beside its user: [corpus] in agents/corpus/sources, [index] in
+agents/corpus/indexes, [board] in agents/context.py, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py,
+[cpt] and [sft] in finetune/.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Transport, Verify
+from agents.corpus.indexes import IndexConfig
 from agents.corpus.sources import CorpusConfig
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
@@ -25,6 +27,7 @@ from agents.redaction import redacted
 from agents.task import Form
 from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
+from evals.scores import DEFAULT
 from finetune.pretrain import CptConfig
 from finetune.sft import SftConfig
 
@@ -95,7 +98,7 @@ class StudentConfig(Section):
     """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
-    transport: Wire = "native"
+    transport: Transport = "native"
     """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
@@ -116,7 +119,7 @@ class Arm(Section):
     team: str
     """base, cpt, student, or a name of [teams]."""
     mode: Mode = "react"
-    """cot: closed book, nothing to search."""
+    """cot, answer: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
     """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
 
@@ -154,6 +157,16 @@ class EvaluateConfig(Section):
     """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
+    scores: tuple[str, ...] = DEFAULT
+    """What is measured of every episode: names of evals/scores.py, of installed packages, or /path/file.py:function."""
+    seats: dict[str, Seat] = Field(default_factory=dict)
+    """Score that asks a seat -> the seat; one without a seat of its own asks the judge of the collecting team."""
+
+    @field_validator("seats", mode="before")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        lines = value.items() if isinstance(value, Mapping) else ()
+        return {name: {"model": seat} if isinstance(seat, str) else seat for name, seat in lines} or value
 
     @field_validator("forms")
     @classmethod
@@ -170,6 +183,7 @@ class RunConfig(Section):
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig
+    index: IndexConfig = IndexConfig()
     exam: ExamConfig = ExamConfig()
     board: Board = Board()
     teams: dict[str, SeatedTeam] = Field(
@@ -198,6 +212,8 @@ class RunConfig(Section):
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
+        for seat in self.evaluate.seats.values():
+            checked_spec(seat.model)
         known = {*self.teams, "base", "cpt", "student"}
         for arm in self.evaluate.arms:
             if arm.team not in known:
@@ -322,6 +338,8 @@ def explain(error: ValidationError) -> str:
 def known_keys(place: list[str]) -> list[str]:
     """Names of the keys that may stand at a place of run.toml."""
     model: Any = RunConfig
+    if place[:2] == ["evaluate", "seats"]:  # seats by the name of a score
+        place = ["teams", "", "reason", *place[3:]]
     for part in place:
         if part == "teams":
             model = None

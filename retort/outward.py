@@ -54,6 +54,7 @@ def settle(config: RunConfig) -> str | None:
 def models(config: RunConfig) -> list[str]:
     """Names of the models that this process opens: the student's base and the hf seats."""
     seats = [seat for team in config.teams.values() for seat in team.named("").seats().values()]
+    seats += config.evaluate.seats.values()
     return [config.student.base, *(seat.model.removeprefix("hf:") for seat in seats if seat.model.startswith("hf:"))]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.context import Seat
+from agents.corpus.indexes import IndexConfig
 from agents.models import split_spec
 
 if TYPE_CHECKING:
@@ -36,7 +38,22 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
     exam = config.exam.model_copy(update={"kinds": tuple(absolute_tool(name, root) for name in config.exam.kinds)})
-    own = {"corpus": corpus, "exam": exam, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    scores = tuple(absolute_tool(spec, root) for spec in config.evaluate.scores)
+    evaluate = config.evaluate.model_copy(
+        update={"scores": scores, "seats": absolute_seats(config.evaluate.seats, root)}
+    )
+    index = absolute_index(config.index, root)
+    own = {
+        "index": index,
+        "evaluate": evaluate,
+        "corpus": corpus,
+        "exam": exam,
+        "teams": teams,
+        "student": student,
+        "board": board,
+        "cpt": cpt,
+        "sft": sft,
+    }
     return config.model_copy(update=own)
 
 
@@ -62,6 +79,30 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
 
     roles = team.named("").seats()
     return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
+
+
+PLACES = ("model", "folder", "file", "path")
+"""Keys of an index that may name a folder or a file beside run.toml."""
+
+
+def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
+    """An index with the file of its kind, and the folders and files that it names, resolved against `root`."""
+    rest = config.rest
+    for key in PLACES:
+        value = rest.get(key)
+        if isinstance(value, str) and "url" not in rest and (root / value).exists():
+            rest[key] = str((root / value).resolve())
+    parts = {name: absolute_index(part, root).model_dump(mode="json") for name, part in config.parts().items()}
+    if parts:
+        rest["parts"] = {**rest["parts"], **parts}
+    return IndexConfig.model_validate({"kind": absolute_tool(config.kind, root), **rest})
+
+
+def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
+    """Seats by name with their file paths resolved against `root`."""
+    from .config import SeatedTeam
+
+    return {name: absolute_team(SeatedTeam(reason=seat), root).reason for name, seat in seats.items()}
 
 
 def absolute_tool(spec: str, root: Path) -> str:

@@ -21,7 +21,7 @@ from . import lines
 from .boards import COLLECTED
 from .config import DEMONSTRATOR, RunConfig, write_resolved
 from .doctor.before import refuse_broken
-from .evaluation import evaluate, leaderboard
+from .evaluation import check_scores, evaluate, leaderboard
 from .folders import check_place, claim
 from .lock import alone
 from .parts import Parts
@@ -89,10 +89,9 @@ class Run:
 
     def student_model(self, name: str) -> str:
         """The hf seat of base, cpt or student."""
-        stages = self.config.student.stages
         if name == "base":
             return f"hf:{self.config.student.base}"
-        stage = "cpt" if name == "cpt" else stages[-1]
+        stage = "cpt" if name == "cpt" else self.config.student.stages[-1]
         folder = self.folder / "students" / stage
         if not folder.exists():
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")
@@ -137,13 +136,14 @@ def index(run: Run) -> str:
     from agents.corpus.index import Library
 
     corpus = run.config.corpus.opened().read()
-    library = Library.build(corpus.documents)
+    library = Library.build(corpus.documents, index=run.config.index)
     library.save(run.folder / "library")
     write_jsonl(run.folder / "facts.jsonl", corpus.facts)
     write_jsonl(run.folder / lines.SKIPPED, corpus.left_out)
     for line in lines.passed_over(corpus.left_out, run.folder / lines.SKIPPED):
         say(f"  {line}")
-    made = f"{len(corpus.documents)} pages, {len(library.chunks)} chunks, {len(corpus.facts)} facts"
+    note = f", {library.index.note}" if library.index.note else ""
+    made = f"{len(corpus.documents)} pages, {len(library.chunks)} chunks{note}, {len(corpus.facts)} facts"
     return made + lines.left_out(corpus.left_out)
 
 
@@ -240,7 +240,7 @@ def dataset(run: Run) -> str:
         table = Table.lay(context)
         current |= {table.key(task, n) for task in part for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        result = sort_ledger(every, ledger, run.config.dataset.per_task, current)
+        result = sort_ledger(every, ledger, run.config.dataset.per_task, current, run.config.dataset.drop)
         if len(result.kept) + len(result.dropped) != len(ledger):
             raise ProofError(
                 f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger"
@@ -291,6 +291,7 @@ def check_budget(run: Run, only: Sequence[str] | None) -> None:
     if only is None or "collect" in only:
         plays += [(config.collect.team, mode, config.collect.verify) for mode in config.collect.modes]
     if only is None or "evaluate" in only:
+        check_scores(run)
         plays += [(arm.team, arm.mode, "score") for arm in config.arms() if arm.team in config.teams]
     for name, mode, verify in plays:
         context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)

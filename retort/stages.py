@@ -70,6 +70,7 @@ def portable(config: RunConfig) -> dict[str, Any]:
     data["corpus"]["loaders"] = {
         suffix: parts.without_folder(spec) for suffix, spec in sorted(config.corpus.loaders.items())
     }
+    data["evaluate"]["scores"] = [parts.without_folder(spec) for spec in config.evaluate.scores]
     return data
 
 

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from .pipeline import Run
 
 LIBRARY = ("agents/files.py", "agents/corpus/**/*.py")
+LIBRARY_FILES = ("library/chunks.jsonl", "library/library.json")
+"""What an episode reads of the library: the chunks, and which index is asked (where its model lies is no matter)."""
 PLAY = (
     "agents/*.py",
     "agents/corpus/*.py",
+    "agents/corpus/indexes/*.py",
     "agents/prompts/*",
     "agents/models/*.py",
     "agents/models/templates/*.py",
@@ -86,9 +89,9 @@ def kinds(run: Run) -> Parts:
     return parts.foreign(question_kinds, run.config.exam.kinds)
 
 
-def index_package(run: Run) -> Parts:
-    """What writes and reads the index."""
-    return parts.package("bm25s")
+def index(run: Run) -> Parts:
+    """What the index is: its own code, its packages, its embedding model."""
+    return parts.index(run.config.index)
 
 
 def tools(run: Run) -> Parts:
@@ -106,6 +109,17 @@ def players(run: Run) -> Parts:
     arms = run.config.arms()
     rows = [arm.model_dump(mode="json") for arm in arms]
     return {"config.evaluate.arms": digest(rows), **seated(run, [arm.team for arm in arms])}
+
+
+def scorers(run: Run) -> Parts:
+    """The scores with their source, and who is asked by them."""
+    from graphs.board import seat_identity
+
+    from .evaluation import scoring
+
+    made = scoring(run)
+    seats = {name: seat_identity(seat) for name, seat in made.seats.items()}
+    return {f"score.{name}": digest(source, seats.get(name)) for name, source in made.sources.items()}
 
 
 def seated(run: Run, names: list[str]) -> Parts:
@@ -151,11 +165,11 @@ STAGES: dict[str, Stage] = {
             "index",
             "manuals -> library",
             (),
-            ("corpus.source", "corpus.loaders"),
+            ("corpus.source", "corpus.loaders", "index"),
             (),
             (*LIBRARY, "agents/folders.py", "retort/pipeline.py:index"),
             ("library", "facts.jsonl", "skipped.jsonl"),
-            (corpus, index_package),
+            (corpus, index),
         ),
         Stage(
             "exam",
@@ -178,7 +192,7 @@ STAGES: dict[str, Stage] = {
             "teacher team -> ledger",
             ("exam",),
             COLLECTED,
-            ("exam.jsonl", "held_out.json", "library/chunks.jsonl"),
+            ("exam.jsonl", "held_out.json", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "retort/pipeline.py:collect"),
             ("ledger.sqlite", "collect.json", COLLECTED_BOARD),
             (teacher, tools),
@@ -189,7 +203,7 @@ STAGES: dict[str, Stage] = {
             ("collect",),
             # Which episodes of the ledger are asked for follows from all that collecting follows from.
             ("dataset", *COLLECTED),
-            ("exam.jsonl", "held_out.json", "library/chunks.jsonl", "ledger.sqlite"),
+            ("exam.jsonl", "held_out.json", *LIBRARY_FILES, "ledger.sqlite"),
             (
                 *PLAY,
                 "distill/dataset.py",
@@ -231,11 +245,12 @@ STAGES: dict[str, Stage] = {
             "arms -> scores on the held-out exam",
             ("exam", "cpt", "sft"),
             ("evaluate.tasks", "evaluate.forms", "board"),
-            ("exam.jsonl", "library/chunks.jsonl"),
+            ("exam.jsonl", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
-            + ("evals/scores.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
+            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/journal.py", "evals/weighed.py")
+            + ("retort/config.py:Arm", "retort/evaluation.py"),
             ("scores", "board.json"),
-            (players, tools),
+            (players, tools, scorers),
         ),
         Stage(
             "leaderboard",
@@ -255,7 +270,10 @@ STAGES: dict[str, Stage] = {
                 "agents/answers.py",
                 "agents/context.py",
                 "agents/corpus/*.py",
+                "agents/corpus/indexes/*.py",
+                "agents/own_code.py",
                 "agents/redaction.py",
+                "agents/registry.py",
                 "agents/task.py",
                 "distill/exam/baselines.py",
                 "distill/exam/cues.py",
@@ -275,7 +293,7 @@ STAGES: dict[str, Stage] = {
                 "retort/evaluation.py",
             ),
             ("leaderboard.json", "leaderboard.csv", "leaderboard.md", "baselines.jsonl", NOTES, "report.html"),
-            (players,),
+            (players, scorers),
         ),
     )
 }

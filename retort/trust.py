@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agents.context import Board, McpServer, Seat
+from agents.corpus.indexes import IndexConfig
 from agents.errors import RetortError, SeatError, TrustError
 from agents.files import write_json
 from agents.models import split_spec
@@ -57,7 +58,16 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *corpus_code(config), *servers(config.board), *templates(config)]
+    found = [
+        *tools(config.board),
+        *corpus_code(config),
+        *servers(config.board),
+        *scores(config),
+        *templates(config),
+        *index(config.index),
+    ]
+    for score, seat in config.evaluate.seats.items():
+        found += [*classes(f"evaluate.seats.{score}", seat), *sent(f"evaluate.seats.{score}", seat)]
     for team, seated in config.teams.items():
         for role, seat in seated.named(team).seats().items():
             found += [*classes(f"teams.{team}.{role}", seat), *sent(f"teams.{team}.{role}", seat)]
@@ -79,6 +89,14 @@ def corpus_code(config: RunConfig) -> Iterator[Item]:
         place, colon, _ = spec.rpartition(":")
         if colon:
             yield item(f"the {kind} {spec}: the code of its file runs here", kind, spec, code_of(place))
+
+
+def scores(config: RunConfig) -> Iterator[Item]:
+    """Own scores: the code of their files runs."""
+    for spec in config.evaluate.scores:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the score {spec}: the code of its file runs here", "score", spec, code_of(place))
 
 
 def code_of(place: str) -> list[str | None]:
@@ -115,6 +133,25 @@ def classes(role: str, seat: Seat) -> Iterator[Item]:
     )
 
 
+def index(config: IndexConfig) -> Iterator[Item]:
+    """Indexes of the user's own, whose code runs, and the key that one sends to an endpoint."""
+    for each in config.every():
+        place, colon, _ = each.kind.rpartition(":")
+        if colon:
+            yield item(f"the index {each.kind}: the code of its file runs here", "index", each.kind, code_of(place))
+        url, variable = each.rest.get("url"), each.rest.get("key_env", OPENAI)
+        if isinstance(url, str) and os.environ.get(str(variable)) and urlsplit(url).hostname not in HERE:
+            yield item(f"the index sends ${variable} and every query to {url}", "key", url, variable)
+
+
+def indexed(folder: Path) -> Iterator[Item]:
+    """What the index of a run folder's library names: it is opened as the folder says, whatever its run.toml says."""
+    try:
+        yield from index(IndexConfig.model_validate_json((folder / "library" / "index.json").read_bytes()))
+    except (OSError, ValueError):  # said where it is opened
+        return
+
+
 def servers(board: Board) -> Iterator[Item]:
     """MCP servers: a command is executed, an address elsewhere is told what the players ask."""
     for name, server in board.mcp.items():
@@ -139,11 +176,11 @@ def templates(config: RunConfig) -> Iterator[Item]:
     for name in (config.student.chat_template, config.cpt.chat_template, config.sft.chat_template):
         yield from template(name)
     models = [config.student.base]
-    for team, seated in config.teams.items():
-        for seat in seated.named(team).seats().values():
-            yield from template(seat.chat_template)
-            provider, model, _ = split_spec(seat.model)
-            models += [model] if provider == "hf" else []
+    seats = [seat for team, seated in config.teams.items() for seat in seated.named(team).seats().values()]
+    for seat in [*seats, *config.evaluate.seats.values()]:
+        yield from template(seat.chat_template)
+        provider, model, _ = split_spec(seat.model)
+        models += [model] if provider == "hf" else []
     for model in models:
         yield from carried(model)
 
@@ -208,9 +245,10 @@ def sent(role: str, seat: Seat) -> Iterator[Item]:
 
 
 def trained(folder: Path) -> list[Item]:
-    """What a run folder's students carry."""
+    """What a run folder's students carry, and what its library's index names."""
     places = sorted(path for path in (folder / "students").glob("*") if path.is_dir())
-    return list(dict.fromkeys(each for path in places for each in carried(str(path))))
+    found = [*(each for path in places for each in carried(str(path))), *indexed(folder)]
+    return list(dict.fromkeys(found))
 
 
 def file_hash(path: Path) -> str | None:

@@ -125,7 +125,7 @@ def test_changes_in_words() -> None:
 
 
 STARTS = {
-    "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/index.py"]
+    "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/library.py"]
     + ["agents/corpus/sources/folder.py", "agents/corpus/sources/stdlib.py"]
     + [f"agents/corpus/loaders/{name}.py" for name in ("html", "man", "markitdown", "plain", "rst")],
     "exam": ["distill/exam/build.py", *(f"distill/exam/{name}.py" for name in ("levels", "live", "scenarios"))],
@@ -140,15 +140,15 @@ NEUTRAL = {
     "agents/errors.py": "words of errors",
     "agents/folders.py": "which folders a command may write; what reads a corpus lists it",
     "agents/install.py": "the install line of an error",
-    "agents/registry.py": "finds parts by name; what they are is listed, or a part of its own",
-    "agents/own_code.py": "imports the user's own code, whose files are parts of their own",
     "agents/storage.py": "words of errors of files that cannot be written",
     "agents/models/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",
     "agents/files.py": "reads and writes JSON lines",
     "agents/answers.py": "training reads no answer; what plays and scores lists it",
     "agents/context.py": "seats and boards; training opens no seat of a config",
+    "agents/own_code.py": "loads the user's own parts, which a stage lists themselves",
     "agents/redaction.py": "words of errors",
+    "agents/registry.py": "finds a part by its name; a stage lists the part itself",
     "agents/task.py": "imported by the context for a type",
     "graphs/contents.py": "hashes of files",
     "graphs/trajectory.py": "a hash, of the fingerprint of checkpoints",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 import synthetic_run as synthetic
+from synthetic_run import scored as score
+from synthetic_run import scored_arm as score_arm
 
 from agents.errors import StageError
 from agents.task import Task
 from evals.baselines import mean_of, summarise
-from evals.scores import MISSING, NO_OPTION, SCORES, Score, legend, score, score_arm, scorer
-from graphs.trajectory import Hit, Search, Verdict
+from evals.scores import MISSING, NO_OPTION, Score, scores
+from evals.scoring import Scoring
+from graphs.trajectory import Hit, ToolUse, Verdict
 
 
 @pytest.mark.parametrize("task", synthetic.make_tasks(12, 6), ids=lambda task: task.id)
@@ -60,10 +63,10 @@ def test_an_answer_that_names_no_option_is_no_answer_of_the_choice_form() -> Non
 
 def test_searching_and_evidence() -> None:
     task = synthetic.make_task(3, evidence=("a#1", "a#2"), hops=())
-    half = (Search(query="q", rewritten="q", hits=(Hit(chunk="a#2", score=1), Hit(chunk="b", score=1)), extract=""),)
-    row = score(task, synthetic.episode(task, "x", task.gold, searches=half * 2))
+    half = (ToolUse(query="q", rewritten="q", hits=(Hit(chunk="a#2", score=1), Hit(chunk="b", score=1)), extract=""),)
+    row = score(task, synthetic.episode(task, "x", task.gold, tool_uses=half * 2))
     assert (row.searches, row.searched, row.evidence_recall) == (2.0, 1.0, 0.5)
-    none = score(task, synthetic.episode(task, "x", task.gold, searches=()))
+    none = score(task, synthetic.episode(task, "x", task.gold, tool_uses=()))
     assert (none.searches, none.searched, none.evidence_recall, none.grounded) == (0.0, 0.0, 0.0, None)
     closed = score(task, synthetic.episode(task, "x", task.gold, mode="cot"))
     assert closed.evidence_recall is None and closed.grounded is None and closed.correct == 1.0
@@ -81,11 +84,12 @@ def test_cost_comes_from_usage_and_the_arm_may_be_named() -> None:
     assert row.arm == "row name" and score(task, synthetic.episode(task, "team", "1")).arm == "team"
 
 
-def test_every_score_has_a_field_and_a_legend() -> None:
-    assert set(SCORES) <= set(Score.model_fields)
-    assert all(text.endswith(".") for text in legend().values()) and list(legend()) == list(SCORES)
-    with pytest.raises(TypeError, match="'elegance' has no field"):
-        scorer("elegance")(lambda task, trajectory: 1.0)
+def test_every_column_says_what_it_is() -> None:
+    columns = Scoring.of(("search", "format", "cost")).columns
+    assert list(columns)[:2] == ["correct", "answered"], "the outcome is always scored"
+    assert all(column.legend.endswith(".") and column.title for column in columns.values())
+    assert not set(columns) & set(Score.model_fields)
+    assert scores.names()[:5] == ["outcome", "search", "format", "cost", "judged_support"]
 
 
 def test_a_task_without_an_episode_is_a_wrong_row() -> None:
@@ -94,7 +98,7 @@ def test_a_task_without_an_episode_is_a_wrong_row() -> None:
     assert [row.task_id for row in rows] == [task.id for task in tasks]
     assert [row.correct for row in rows] == [0.0, 1.0, 1.0, 0.0]
     assert [row.stop for row in rows] == [MISSING, "answered", "answered", MISSING]
-    assert rows[0].searched is None and rows[0].answered == 0.0
+    assert (rows[0].values, rows[0].answered) == ({"correct": 0.0, "answered": 0.0, "searched": 0.0}, 0.0)
 
 
 def test_double_and_stray_trajectories_are_refused() -> None:

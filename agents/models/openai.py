@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from ..context import Seat
 from ..errors import PROVIDER_KINDS, ProviderError, SeatError, need
 from ..redaction import know, redacted, secrets_of_url
-from ..toolcalls.aside import set_aside
+from ..toolcalls.native import set_aside
 from . import on_azure
 from .turns import my_turn, turn_over
 from .usage import read_completion

@@ -21,6 +21,7 @@ from agents.tools.schemas import BUILTIN
 
 from .base import base_findings
 from .findings import Finding, line_of
+from .index import index_findings
 from .line import addresses
 from .machine import disk, extras, writable
 from .material import corpus_findings, tool_findings
@@ -51,6 +52,8 @@ def before_paying(run: Run, stages: Collection[str], *, start: bool = False) -> 
     config = run.config
     own = any(spec not in BUILTIN for spec in config.board.tools) or bool(config.board.mcp)
     found = [("corpus", corpus_findings(config.corpus))] if {"index", "exam"} & set(stages) else []
+    if {"index", "collect", "evaluate"} & set(stages):
+        found.append(("index", index_findings(config.index, config.budget, start=start)))
     if own and {"collect", "evaluate"} & set(stages):
         found.append(("tools", tool_findings(config, start=start)))
     if {"collect", "cpt", "sft"} & set(stages) and config.student.stages:
@@ -94,11 +97,12 @@ def class_problems(seat: Seat) -> list[Finding]:
 
 
 def seats_of(config: RunConfig, stages: Collection[str]) -> list[Seat]:
-    """The seats of the teams that collect or are rows of the leaderboard, by the stages that are to be done."""
+    """The seats of the teams that collect or are rows of the leaderboard and of scores, by the stages to be done."""
     teams = [config.collect.team] if "collect" in stages else []
     teams += [arm.team for arm in config.arms()] if "evaluate" in stages else []
     used = [config.teams[name] for name in dict.fromkeys(teams) if name in config.teams]
-    return [seat for team in used for seat in team.named("").seats().values()]
+    asked = config.evaluate.seats.values() if "evaluate" in stages else ()
+    return [*(seat for team in used for seat in team.named("").seats().values()), *asked]
 
 
 def disk_bytes(config: RunConfig, stages: Collection[str]) -> float:

@@ -20,6 +20,7 @@ from ..pipeline import Run
 from . import inside
 from .before import disk_bytes
 from .findings import Account, Finding, Section
+from .index import index_findings
 from .line import Address, addresses
 from .machine import machine
 from .material import corpus_findings, tool_findings
@@ -96,7 +97,7 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
     found, left = patients(run)
     chunk = await asyncio.to_thread(longest_chunk, run.folder / "library")
     question = await asyncio.to_thread(own_question, run)
-    jobs = [_machine(run, left), _material(run)]
+    jobs = [_machine(run, left), _material(run), _index(run)]
     if run.config.board.mcp or set(run.config.board.tools) - set(BUILTIN):
         jobs.append(_tools(run))
     if run.config.student.stages:
@@ -181,6 +182,11 @@ async def _base(run: Run, chunk: int) -> Section:
 async def _material(run: Run) -> Section:
     found = await asyncio.to_thread(corpus_findings, run.config.corpus)
     return Section("corpus", tuple(found))
+
+
+async def _index(run: Run) -> Section:
+    found = await asyncio.to_thread(index_findings, run.config.index, run.config.budget, start=True)
+    return Section(f"index: {run.config.index.kind}", tuple(found))
 
 
 async def _tools(run: Run) -> Section:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import fnmatch
 import hashlib
 import json
 import os
@@ -25,9 +26,10 @@ from mutmut.stats import status_by_exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / ".mutants"
-LINKED = ("agents", "benchmarks", "distill", "evals", "examples", "finetune", "graphs", "retort", "tests")
+LINKED = ("agents", "benchmarks", "distill", "evals", "examples", "finetune", "graphs", "recipes", "retort", "tests")
 NOTICED = {"killed", "timeout", "segfault"}
 """What mutmut calls a mutant that a test failed on, that never ended, or that ended the process."""
+HEADER = "module\tmutant\tchange\twhy it may survive"
 CACHES = {"cache", "lru_cache"}
 """Decorators whose results of the first run, without a mutant, every later one would see: all are forks of it."""
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|PRAGMA)\b|excluded\.")
@@ -92,8 +94,7 @@ def link(path: Path, target: Path) -> None:
 def prepare(module: str, tests: list[str]) -> Path:
     """The module's workspace: its source, the settings, and links to everything else; returns the folder."""
     work = WORK / module.removesuffix(".py").replace("/", ".")
-    room = work / "mutants" / Path(module).parent
-    room.mkdir(parents=True, exist_ok=True)
+    (work / "mutants" / Path(module).parent).mkdir(parents=True, exist_ok=True)
     source = (ROOT / module).read_text(encoding="utf-8")
     write_if_changed(work / module, cst.parse_module(source).visit(Undecorated()).code)
     settings = SETTINGS.format(module=json.dumps(module), tests=json.dumps(tests))
@@ -101,10 +102,12 @@ def prepare(module: str, tests: list[str]) -> Path:
     for name in LINKED:
         if name != Path(module).parts[0]:
             link(work / "mutants" / name, ROOT / name)
-    for target in (ROOT / module).parent.iterdir():
-        # The module itself is what mutmut writes: a link there would lead it to the source.
-        if target.name not in (Path(module).name, "__pycache__"):
-            link(room / target.name, target)
+    for level in list(Path(module).parents)[:-1]:
+        inner = Path(module).relative_to(level).parts[0]
+        for target in (ROOT / level).iterdir():
+            # The module itself is what mutmut writes: a link there, or above it, would lead it to the source.
+            if target.name not in (inner, "__pycache__"):
+                link(work / "mutants" / level / target.name, target)
     return work
 
 
@@ -116,7 +119,7 @@ def forget_what_changed(work: Path, tests: list[str]) -> None:
     stamp = work / "tests.sha256"
     if stamp.exists() and stamp.read_text() != digest:
         (work / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
-        for meta in (work / "mutants").glob("*/*.meta"):
+        for meta in (work / "mutants").rglob("*.meta"):
             data = json.loads(meta.read_text())
             codes = data["exit_code_by_key"]
             data["exit_code_by_key"] = {
@@ -154,6 +157,21 @@ def equivalent(before: list[str], after: list[str]) -> bool:
     return one.casefold() == two.casefold() and SQL.search(one) is not None
 
 
+def reason(module: str, before: list[str], after: list[str], reasons: list[dict[str, str]]) -> str:
+    """Why a mutant may survive, by the first rule of reasons.toml that fits what it changes; empty where none does."""
+    changed = "\n".join([*before, "=>", *after])
+    for rule in reasons:
+        if fnmatch.fnmatch(module, rule.get("module", "*")) and re.search(rule["match"], changed):
+            return rule["why"]
+    return ""
+
+
+def row(module: str, name: str, before: list[str], after: list[str], why: str) -> str:
+    """One line of survivors.tsv: module, mutant, what it changes, and why it may survive."""
+    change = f"{' '.join(before)} => {' '.join(after)}".replace("\t", " ")
+    return "\t".join((module, name, change, why or "to be killed"))
+
+
 def run(module: str, tests: list[str], fresh: bool) -> tuple[Path, int]:
     """Try every mutant of a module that has no result yet; returns the workspace and mutmut's exit status."""
     if fresh:
@@ -174,15 +192,18 @@ def main() -> int:
     parser.add_argument("module", nargs="*", help="as in modules.toml; all when none is named")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results of these modules")
     parser.add_argument("--show", action="store_true", help="run nothing; print the mutants that survive")
+    parser.add_argument("--list", action="store_true", help="run nothing; write survivors.tsv, each with its reason")
     asked = parser.parse_args()
     config = tomllib.loads(Path(__file__).with_name("modules.toml").read_text(encoding="utf-8"))
     unknown = set(asked.module) - set(config["modules"])
     if unknown:
         parser.error(f"no such module in modules.toml: {', '.join(sorted(unknown))}")
+    reasons = tomllib.loads(Path(__file__).with_name("reasons.toml").read_text(encoding="utf-8"))["reason"]
+    listed: list[str] = []
     noticed, every, failed = 0, 0, False
     for module in asked.module or config["modules"]:
         tests = config["modules"][module]
-        if asked.show:
+        if asked.show or asked.list:
             work, status = WORK / module.removesuffix(".py").replace("/", "."), 0
         else:
             work, status = run(module, tests, asked.fresh)
@@ -200,8 +221,13 @@ def main() -> int:
             for name, (before, after) in survivors.items():
                 print(f"  {name} ({found[name]})", *(f"      -{line}" for line in before), sep="\n")
                 print(*(f"      +{line}" for line in after), sep="\n")
+        listed += [row(module, name, *each, reason(module, *each, reasons)) for name, each in survivors.items()]
         noticed, every, failed = noticed + killed, every + total, failed or low or status != 0
     print(f"{'all':28} {noticed:4} of {every:4} killed  {noticed / max(1, every):6.1%}")
+    if asked.list:
+        Path(__file__).with_name("survivors.tsv").write_text("\n".join([HEADER, *listed]) + "\n", encoding="utf-8")
+        open_ones = sum(line.endswith("\tto be killed") for line in listed)
+        print(f"{len(listed)} survive, {len(listed) - open_ones} of them with a reason")
     return int(failed)
 
 
