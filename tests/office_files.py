@@ -101,14 +101,14 @@ def xlsx(far: str = "") -> bytes:
     return stream.getvalue()
 
 
-def epub(chapters: Mapping[str, str] | None = None) -> bytes:
-    """A book of two chapters."""
+def epub(chapters: Mapping[str, str] | None = None, times: int = 1) -> bytes:
+    """A book of two chapters, named so many times."""
     chapters = chapters or {
         "one.xhtml": "<h1>Cache</h1><dl><dt>cache_size</dt><dd>Default: 4k</dd></dl>",
         "two.xhtml": "<h1>Heater</h1><p>Default: *7*</p>",
     }
     items = "".join(f'<item id="{n}" href="{n}" media-type="application/xhtml+xml"/>' for n in chapters)
-    spine = "".join(f'<itemref idref="{n}"/>' for n in chapters)
+    spine = "".join(f'<itemref idref="{n}"/>' for n in chapters) * times
     head = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>t</title></head><body>{}</body></html>'
     return archive(
         {

@@ -59,6 +59,17 @@ def test_words_of_html_are_as_they_are() -> None:
     assert text == "## A & B\n\ncache_size is *4* or <n>, see there.Picture\n"
 
 
+def test_html_in_the_encoding_that_it_declares(tmp_path: Path) -> None:
+    page = "<meta charset={}><p>K\u00fchl"
+    (tmp_path / "a.html").write_bytes(page.format("iso-8859-1").encode("latin-1"))
+    (tmp_path / "b.html").write_bytes(page.format("utf-8").encode("latin-1"))
+    (tmp_path / "c.html").write_bytes(page.format("none-such").encode("latin-1"))
+    documents, skipped = scan(tmp_path)
+    assert [each.text for each in documents] == ["K\u00fchl\n"]
+    assert [each.file for each in skipped] == ["b.html", "c.html"]
+    assert all(each.reason.endswith("invalid start byte; save it as UTF-8") for each in skipped)
+
+
 def test_what_stands_deep_in_html_is_not_lost(tmp_path: Path) -> None:
     """libxml2 leaves out what is deeper than 256 elements unless it is told not to."""
     assert page_of("<div>" * 300 + "deep").text == "deep\n"

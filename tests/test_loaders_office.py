@@ -99,11 +99,14 @@ def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None
         (tmp_path / name).write_bytes(office_files.archive(members))
         assert (tmp_path / name).stat().st_size < 1_000_000
     (tmp_path / "far.xlsx").write_bytes(office_files.xlsx(far="XFD1048576"))
+    book = {"a.xhtml": "<script>" + "x" * 9_000_000 + "</script>"}
+    (tmp_path / "again.epub").write_bytes(office_files.epub(book, times=100))
     (tmp_path / "one.md").write_text("# One\n\ntext\n")
     _, skipped = scan(tmp_path)
     reasons = dict(skipped)
     assert reasons["text.docx"].startswith("it unpacks to 64 MB, 64 MB of them text; at most 256 and 64 MB are read")
     assert reasons["images.pptx"].startswith("it unpacks to 260 MB, 0 MB of them text")
+    assert reasons["again.epub"] == "its chapters, those named twice counted twice, are over 64 MB"
     assert reasons["far.xlsx"].startswith("a sheet of 1048576 rows and 16384 columns; at most 5,000,000 cells")
 
 

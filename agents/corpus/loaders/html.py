@@ -34,8 +34,26 @@ class Html(Loader):
     packages = ("beautifulsoup4", "lxml", "markdownify")
 
     def load(self, data: bytes, name: str) -> Page:
-        """Its body as Markdown, and its title."""
-        return page_of(decoded(data))
+        """Its body as Markdown, and its title; of another encoding than UTF-8 where the page declares one."""
+        try:
+            text = decoded(data)
+        except ValueError:
+            text = in_its_encoding(data)
+            if not text:
+                raise
+        return page_of(text)
+
+
+def in_its_encoding(data: bytes) -> str:
+    """The text in the encoding that the page declares; empty where it declares none, or another one than it has."""
+    from bs4.dammit import EncodingDetector
+
+    declared = EncodingDetector.find_declared_encoding(data, is_html=True)
+    try:
+        text = data.decode(declared or "utf-8")
+    except (LookupError, ValueError):
+        return ""
+    return "" if "\0" in text else text
 
 
 def page_of(text: str) -> Page:

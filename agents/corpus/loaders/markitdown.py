@@ -45,7 +45,7 @@ class Office(Loader):
             warnings.simplefilter("ignore")  # about styles that a file lacks
             if suffix == ".xlsx":
                 return Page(workbook(data))
-            made = converters()[suffix].convert(io.BytesIO(data), stream_info(suffix))
+            made = converter(suffix).convert(io.BytesIO(data), stream_info(suffix))
         text = _SLIDE.sub("", made.markdown).strip()
         return Page(f"{text}\n" if text else "", " ".join((made.title or "").split()))
 
@@ -92,9 +92,17 @@ def stream_info(suffix: str) -> Any:
     return need("markitdown", "documents").StreamInfo(extension=suffix)
 
 
+def converter(suffix: str) -> Any:
+    """markitdown's converter of a suffix, its HTML turned into Markdown here."""
+    theirs, html = classes()
+    made = theirs[suffix]()
+    made._html_converter = html()
+    return made
+
+
 @cache
-def converters() -> dict[str, Any]:
-    """Suffix -> markitdown's converter, its HTML turned into Markdown here."""
+def classes() -> tuple[dict[str, Any], Any]:
+    """Suffix -> markitdown's class; and the class that takes the place of its reader of HTML."""
     theirs: Any = need("markitdown.converters", "documents")
     result = need("markitdown", "documents").DocumentConverterResult
     need("mammoth", "documents")
@@ -103,14 +111,19 @@ def converters() -> dict[str, Any]:
     class Html(theirs.HtmlConverter):  # type: ignore[misc]
         """Makes Markdown as the loader of HTML does."""
 
+        left = MAX_TEXT
+        """Bytes that may still come: a book may name one chapter a million times."""
+
         def convert(self, file_stream: Any, stream_info: Any, **options: Any) -> Any:
-            page = page_of(file_stream.read().decode("utf-8", "replace"))
+            data = file_stream.read()
+            self.left -= len(data)
+            if self.left < 0:
+                raise ValueError(f"its chapters, those named twice counted twice, are over {MAX_TEXT // 1_000_000} MB")
+            page = page_of(data.decode("utf-8", "replace"))
             return result(markdown=page.text, title=page.title or None)
 
-    found = {".docx": theirs.DocxConverter(), ".pptx": theirs.PptxConverter(), ".epub": theirs.EpubConverter()}
-    for each in found.values():
-        each._html_converter = Html()
-    return found
+    found = {".docx": theirs.DocxConverter, ".pptx": theirs.PptxConverter, ".epub": theirs.EpubConverter}
+    return found, Html
 
 
 def workbook(data: bytes) -> str:
