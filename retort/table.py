@@ -51,6 +51,7 @@ TRAINING = (
     "agents/models/weights.py",
     "agents/models/templates/*.py",
     "agents/toolcalls/*.py",
+    "agents/tools/schemas.py",
     "finetune/*.py",
 )
 COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
@@ -269,6 +270,7 @@ STAGES: dict[str, Stage] = {
             (
                 "agents/answers.py",
                 "agents/context.py",
+                "agents/tools/schemas.py",
                 "agents/corpus/*.py",
                 "agents/corpus/indexes/*.py",
                 "agents/own_code.py",
