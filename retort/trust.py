@@ -58,7 +58,7 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *scores(config), *trainings(config)]
+    found = [*tools(config.board), *corpus_code(config), *servers(config.board), *scores(config), *trainings(config)]
     found += [*templates(config), *index_items(config.index), *own_executors(config)]
     for score, seat in config.evaluate.seats.items():
         found += [*classes(f"evaluate.seats.{score}", seat), *sent(f"evaluate.seats.{score}", seat)]
@@ -90,6 +90,15 @@ def trainings(config: RunConfig) -> Iterator[Item]:
         place, colon, _ = spec.rpartition(":")
         if colon:
             yield item(f"the training method {spec}: the code of its file runs here", "method", spec, code_of(place))
+
+
+def corpus_code(config: RunConfig) -> Iterator[Item]:
+    """Own source, loaders and question kinds: the code of their files runs."""
+    named = [("source", config.corpus.source), *(("loader", spec) for spec in config.corpus.loaders.values())]
+    for kind, spec in [*named, *(("question kind", spec) for spec in config.exam.kinds)]:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the {kind} {spec}: the code of its file runs here", kind, spec, code_of(place))
 
 
 def scores(config: RunConfig) -> Iterator[Item]:
