@@ -36,9 +36,10 @@ class DatasetConfig(BaseModel):
     """Accepted episodes kept of one task and mode, the shortest first."""
     reasoning: bool = False
     """Whether a teacher's hidden reasoning is trained, before the turn's content."""
-    drop: tuple[Optional, ...] = ()
+    drop: tuple[Optional, ...] = ("repaired",)
     """Good episodes that are left out all the same: `repaired`, in which a malformed call was sent back, and `revised`,
-    in which an answer was. Kept, they are trained without the turn that was sent back (`"train": false`)."""
+    in which an answer was. Kept, they are trained without the turn that was sent back (`"train": false`). It stays in
+    them as context: of a repaired one the words of a call that an endpoint may have broken."""
 
 
 def sft_row(trajectory: Trajectory, *, reasoning: bool = False) -> dict[str, Any]:

@@ -30,6 +30,8 @@ FILTERS: dict[str, Filter] = {}
 
 OPTIONAL = ("repaired", "revised")
 """Filters that are asked for by name: kept, such an episode is trained without the turn that was sent back."""
+BY_DEFAULT = ("repaired",)
+"""Of these, the ones that are on: what an endpoint broke stands as words in a call that could not be read."""
 
 
 def keep(name: str) -> Callable[[Filter], Filter]:
@@ -197,7 +199,10 @@ class Sorted:
 
 
 def reason_to_drop(
-    task: Task | None, trajectory: Trajectory, current: Collection[str] | None = None, drop: Collection[str] = ()
+    task: Task | None,
+    trajectory: Trajectory,
+    current: Collection[str] | None = None,
+    drop: Collection[str] = BY_DEFAULT,
 ) -> str | None:
     """The first reason that holds, or None; limits carry their own name (`limit:steps`).
 
@@ -298,7 +303,10 @@ class Rival(NamedTuple):
 
 
 def rivals(
-    tasks: Mapping[str, Task], source: Ledger | Listed, current: Collection[str] | None, drop: Collection[str] = ()
+    tasks: Mapping[str, Task],
+    source: Ledger | Listed,
+    current: Collection[str] | None,
+    drop: Collection[str] = BY_DEFAULT,
 ) -> Iterator[tuple[Rival, str | None]]:
     """Every episode with the reason to drop it, its answer counted into its group.
 
@@ -322,7 +330,7 @@ def sort_ledger(
     episodes: Ledger | Iterable[Trajectory],
     per_task: int = 1,
     current: Collection[str] | None = None,
-    drop: Collection[str] = (),
+    drop: Collection[str] = BY_DEFAULT,
 ) -> Sorted:
     """Sort episodes into kept and dropped; of several good ones of a task and mode the shortest `per_task` are kept.
 
