@@ -7,19 +7,19 @@ Where a file lies and when it was written is no part.
 from __future__ import annotations
 
 import ast
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from agents.context import Board, Team
-from agents.corpus.documents import pages
 from agents.corpus.indexes import IndexConfig, fingerprint
+from agents.corpus.sources import Source
 from agents.errors import ConfigError
+from agents.registry import Registry
 from graphs.board import module_file, seat_parts, tool_files, weights_digest
 from graphs.contents import sha256_of
+from graphs.runner.executors import IN_PROCESS, PROCESSES, executors
 from graphs.trajectory import digest
 
 from .products import LEDGER, ledger_keys
@@ -116,12 +116,25 @@ def files(run: Path, patterns: Sequence[str]) -> Parts:
     return found
 
 
-def corpus(manuals: Path | None, facts: Path | None) -> Parts:
-    """The manuals by relative path and content, and the facts; of the embedded source the Python that it reads."""
-    if manuals is None or facts is None:
-        return {"python": digest(sys.version, sys.platform, platform.machine())}
-    told = [(path.relative_to(manuals).as_posix(), content(path)) for path in pages(manuals)[0]]
-    return {"corpus.manuals": digest(told), "corpus.facts": content(facts)}
+def corpus(source: Source) -> Parts:
+    """What a source's pages and facts follow from."""
+    return {f"corpus.{name}": digest(value) for name, value in source.fingerprint(content).items()}
+
+
+def foreign(registry: Registry[Any], names: Sequence[str]) -> Parts:
+    """The files of chosen parts that the user or another package has made; Retort's own are listed as source code."""
+    found: Parts = {}
+    for name in names:
+        path = None if registry.builtin(name) else registry.file(name)
+        if path is not None:
+            found[f"own.{registry.kind} {without_folder(name)}"] = content(path)
+    return found
+
+
+def without_folder(spec: str) -> str:
+    """Own code as `file.py:name`; any other name as it is."""
+    place, _, name = spec.rpartition(":")
+    return f"{Path(place).name}:{name}" if place else name
 
 
 def index(config: IndexConfig) -> Parts:
@@ -153,6 +166,14 @@ def players(team: Team) -> Parts:
 def tools(board: Board) -> Parts:
     """The files of the user's own tools, and those that the command lines of MCP servers name."""
     return {f"tool.{name}": content(path) for name, path in tool_files(board).items()}
+
+
+def executor(name: str | None) -> Parts:
+    """The file of an executor that is not Retort's: what it plays is recorded as any other episode."""
+    if name is None or name in (IN_PROCESS, PROCESSES):
+        return {}
+    file = executors.file(name)
+    return {f"executor.{name.rpartition(':')[2]}": content(file) if file is not None else ABSENT}
 
 
 def model(name: str) -> Parts:
@@ -187,16 +208,13 @@ def told(name: str) -> str:
         if what in ("weights", "script", "code"):
             return f"the {what} of the {role} seat of {team}"
         return f"[teams.{team}] {what if role == 'all' else f'{role}.{what}'}"
-    if kind == "score":
-        return f"the score {rest}"
-    if kind == "tool":
-        return f"the tool {rest}"
-    words = {
-        "weights.base": "the weights of student.base",
-        "corpus.manuals": "the manuals",
-        "corpus.facts": "the facts",
-        "python": "the Python whose library is read",
-    }
+    if kind in ("tool", "score", "executor"):
+        return f"the {kind} {rest}"
+    if kind in ("corpus", "own"):
+        return f"the {rest}"
+    if kind == "method":
+        return f"the training method's {rest}"
+    words = {"weights.base": "the weights of student.base"}
     if kind == "template":
         return f"the chat template of [{rest}]"
     if kind == "index":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def call_record(
     return dict(without_in(found))
 
 
+@cache
 def model_name(seat: Seat) -> str:
     """The seat's line without its URL; of a model folder the last part: records are the same wherever a run lies."""
     provider, name, _ = split_spec(seat.model)

@@ -67,9 +67,14 @@ async def scripted(seat: Seat, later: bool) -> tuple[list[Finding], Account]:
     except (SeatError, ValueError) as error:  # rows that are no tasks
         step = "name its file: scripted:answer-key@EXAM or scripted:lines@FILE"
         return [Finding("seat_not_opened", "broken", str(error), step)], Account()
-    held = len(chat.tasks) if name == "answer-key" else len(chat.rows)
-    what = f"the demonstrator, holding the key of {held} tasks" if name == "answer-key" else f"a script of {held} lines"
+    what = f"a script of {len(chat.rows)} lines" if name == "lines" else demonstrator(len(chat.tasks), chat.errors)
     return [Finding("scripted", "fine", f"no language model: {what}")], Account()
+
+
+def demonstrator(tasks: int, errors: float) -> str:
+    """What is said of the seat that holds the exam's key."""
+    told = f"the demonstrator, holding the key of {tasks} tasks"
+    return f"{told}, wrong in {errors:.0%} of its turns" if errors else told
 
 
 async def hf(seat: Seat, tools: bool, need: Need, question: str) -> tuple[list[Finding], Account]:

@@ -77,7 +77,7 @@ def _patient(group: list[tuple[Team, str, Seat]], board: Board, own: str) -> Pat
         roles=tuple(f"{team.name}.{role}" for team, role, _ in group),
         tools=any(role == "reason" for _, role, _ in group),
         schema=asked,
-        later=seat.model == f"{DEMONSTRATOR}@{own}",
+        later=seat.model.startswith(DEMONSTRATOR) and seat.model.endswith(f"@{own}"),
     )
 
 
@@ -200,6 +200,6 @@ async def _tools(run: Run) -> Section:
 
 
 async def _machine(run: Run, left: list[Finding]) -> Section:
-    needed = disk_bytes(run.config, run.config.student.stages)
+    needed = disk_bytes(run.config, run.config.student.trainings)
     found = await asyncio.to_thread(machine, run.config, Path(run.folder), needed)
     return Section("machine", (*left, *found))
