@@ -106,7 +106,7 @@ def test_a_broken_library_is_built_again_although_its_files_are_the_ones_made(co
     write_json(run / "stages.json", marks)
     assert seen(copied)["index"].state == "fresh"
     assert command("index", copied) == 0
-    assert read_json(run / "library" / "library.json", "index")["version"] == 1
+    assert read_json(run / "library" / "library.json", "index")["version"] == 2
     assert {found.state for found in seen(copied).values()} == {"fresh"}
 
 
