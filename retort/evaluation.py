@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from agents.answers import fold
-from agents.context import Context
+from agents.context import Context, Seat
 from agents.errors import ConfigError, StageError
 from agents.files import read_model, write_json
 from graphs.contents import recall, remember
@@ -46,7 +46,8 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
         forms=options.forms,
         choice={arm.name: arm.in_choice(found[arm.name].team.reason.model) for arm in run.config.arms()},
         split=split,
-        scoring=scoring(run),
+        scores=options.scores,
+        seats=seats_of_scores(run),
     )
     if split == "test":
         players = {name: team_identity(context.team) for name, context in found.items()}
@@ -60,20 +61,32 @@ def contexts(run: Run) -> dict[str, Context]:
     return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
 
 
-def scoring(run: Run) -> Scoring:
+def scoring(run: Run, split: Literal["dev", "test"] = "test") -> Scoring:
     """The scores of the config; one that asks and has no seat of its own asks the judge of the collecting team."""
-    from evals.scoring import Scoring
+    from evals.asking import scoring_with
+    from evals.places import scores_folder
 
+    folder = scores_folder(run.folder, split)
+    return scoring_with(seats_of_scores(run), run.config.evaluate.scores, folder=folder)
+
+
+def seats_of_scores(run: Run) -> dict[str, Seat]:
+    """Score -> the seat that it asks; under `""` the judge of the collecting team, where it has one."""
     judge = run.team(run.config.collect.team).judge
-    seats = {**run.config.evaluate.seats, **({"": judge} if judge is not None else {})}
-    return Scoring.of(run.config.evaluate.scores, seats)
+    return {**run.config.evaluate.seats, **({"": judge} if judge is not None else {})}
+
+
+def asked_by_scores(run: Run) -> dict[str, Seat]:
+    """Score that asks -> the seat that it asks."""
+    seats = seats_of_scores(run)
+    return {name: seats.get(name) or seats[""] for name in scoring(run).who}
 
 
 def check_scores(run: Run) -> None:
     """Raise ConfigError where a score cannot be used, or its calls could not be counted in the budget's USD."""
     from agents.models.prices import costs
 
-    for name, seat in scoring(run).seats.items():
+    for name, seat in asked_by_scores(run).items():
         if run.config.budget.usd is not None and costs(seat) and seat.price is None:
             raise ConfigError(
                 f"[budget] usd = {run.config.budget.usd:g} cannot hold: the seat of the score {name} ({seat.model}) "
@@ -103,7 +116,7 @@ def leaderboard(run: Run, split: Literal["dev", "test"] = "test") -> str:
         arms.append(ArmSpec(player=player(run, arm), **about))
     options = run.config.evaluate
     board = build_leaderboard(
-        run.folder, arms, tasks=options.tasks, forms=options.forms, split=split, scoring=scoring(run)
+        run.folder, arms, tasks=options.tasks, forms=options.forms, split=split, scoring=scoring(run, split)
     )
     write_leaderboard(run.folder, board)
     if split == "test":

@@ -23,7 +23,7 @@ from graphs.contents import recall, remember
 from .boards import differences
 from .doctor.before import before_paying, refuse
 from .doctor.findings import Finding
-from .evaluation import scoring
+from .evaluation import asked_by_scores
 from .lock import alone
 from .pipeline import Run, work
 from .stages import HASHES, Found, looked_at
@@ -183,7 +183,7 @@ def count(made: Plan, collects: bool, evaluates: bool) -> None:
                     name = f"evaluate {arm.name}" if primary else f"  {form}: {arm.name}"
                     made.played.append(scaled(name, estimate(asked, (arm.mode,), form), len(asked), seat))
         episodes = sum(each.episodes for each in made.played if each.name != "collect")
-        for score, seat in scoring(run).seats.items():
+        for score, seat in asked_by_scores(run).items():
             once = Estimate(episodes, episodes, episodes * JUDGED_CHARS // 4, episodes * REPLY_CHARS // 4)
             made.played.append(scaled(f"score {score}", once, episodes, seat))
 

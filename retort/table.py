@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from agents.corpus.sources import sources
 from agents.errors import StageError
 from agents.models.templates import template_text
 from agents.registry import file_of
 from distill.dataset import STANDARD
+from distill.exam.kinds import question_kinds
 from distill.rows import RowFile
 from finetune.methods import BUILTIN, method, short, sources_of
 from graphs.trajectory import digest
@@ -83,8 +85,13 @@ class Stage:
 
 
 def corpus(run: Run) -> Parts:
-    """The manuals and facts."""
-    return parts.corpus(run.config.corpus.manuals, run.config.corpus.facts)
+    """Pages and facts, and the source where it is none of Retort's own."""
+    return {**parts.corpus(run.config.corpus.opened()), **parts.foreign(sources, [run.config.corpus.source])}
+
+
+def kinds(run: Run) -> Parts:
+    """The kinds of question that are none of Retort's own."""
+    return parts.foreign(question_kinds, run.config.exam.kinds)
 
 
 def index(run: Run) -> Parts:
@@ -120,13 +127,10 @@ def players(run: Run) -> Parts:
 
 def scorers(run: Run) -> Parts:
     """The scores with their source, and who is asked by them."""
-    from graphs.board import seat_identity
-
     from .evaluation import scoring
 
     made = scoring(run)
-    seats = {name: seat_identity(seat) for name, seat in made.seats.items()}
-    return {f"score.{name}": digest(source, seats.get(name)) for name, source in made.sources.items()}
+    return {f"score.{name}": digest(source, made.who.get(name)) for name, source in made.sources.items()}
 
 
 def seated(run: Run, names: list[str]) -> Parts:
@@ -189,7 +193,7 @@ STAGES: dict[str, Stage] = {
             "index",
             "manuals -> library",
             (),
-            ("corpus.source", "index"),
+            ("corpus.source", "corpus.loaders", "index"),
             (),
             (*LIBRARY, "agents/folders.py", "retort/work.py:index"),
             ("library", "facts.jsonl", "skipped.jsonl"),
@@ -199,7 +203,7 @@ STAGES: dict[str, Stage] = {
             "exam",
             "facts -> exam",
             ("index",),
-            ("exam",),
+            ("exam", "corpus.source"),
             ("library/chunks.jsonl", "facts.jsonl", "skipped.jsonl"),
             (
                 *LIBRARY,
@@ -209,6 +213,7 @@ STAGES: dict[str, Stage] = {
                 "retort/work.py:exam",
             ),
             ("exam.jsonl", "held_out.json", "exam.json", "facts_rejected.jsonl"),
+            (kinds,),
         ),
         Stage(
             "collect",
@@ -250,8 +255,8 @@ STAGES: dict[str, Stage] = {
             ("evaluate.tasks", "evaluate.forms", "board"),
             ("exam.jsonl", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
-            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/journal.py", "evals/weighed.py")
-            + ("retort/config.py:Arm", "retort/evaluation.py"),
+            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/asking.py", "evals/jobs.py")
+            + ("evals/journal.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
             ("scores", "board.json"),
             (players, tools, scorers, own_executor("evaluate")),
         ),
@@ -285,6 +290,7 @@ STAGES: dict[str, Stage] = {
                 "distill/exam/drafts.py",
                 "distill/exam/evidence.py",
                 "distill/exam/guessable.py",
+                "distill/exam/kinds.py",
                 "graphs/runner/ledger.py",
                 "distill/exam/names.py",
                 "distill/exam/paraphrase.py",

@@ -21,7 +21,7 @@ def index_findings(config: IndexConfig, budget: Budget, *, start: bool = False) 
         start: run code of the user's own and embed a word, as playing does; otherwise files, packages and variables
             are looked at, and an endpoint's address is tried without a request.
     """
-    own = sorted({each.kind for each in config.every() if ":" in each.kind})
+    own = sorted({each.kind for each in config.walk() if ":" in each.kind})
     if own and not start:
         return [Finding("index", "fine", f"{', '.join(own)}: code of your own, which a plan does not run")]
     found: list[Finding] = []
@@ -39,7 +39,7 @@ def index_findings(config: IndexConfig, budget: Budget, *, start: bool = False) 
 
 def unpriced(config: IndexConfig, budget: Budget) -> list[Finding]:
     """The finding on a budget in money that cannot hold, since an endpoint's price is not known."""
-    if budget.usd is None or all("url" not in each.rest or "price" in each.rest for each in config.every()):
+    if budget.usd is None or all("url" not in each.options or "price" in each.options for each in config.walk()):
         return []
     seen = f"[budget] usd = {budget.usd:g} cannot hold: the endpoint of [index] has no price"
     step = "add price = USD per million tokens to it (0 where it costs nothing), or give [budget] tokens instead"

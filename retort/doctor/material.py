@@ -27,23 +27,27 @@ from .findings import Finding
 
 if TYPE_CHECKING:
     from agents.corpus.documents import Document
+    from agents.corpus.sources import CorpusConfig
 
-    from ..config import CorpusConfig, RunConfig
+    from ..config import RunConfig
 
 
 def corpus_findings(corpus: CorpusConfig) -> list[Finding]:
     """The findings on the manual's pages and the facts; facts are looked up by page, their quotes are not."""
-    if corpus.manuals is None or corpus.facts is None:
-        return [Finding("corpus", "fine", "the standard library of the running Python, pages and facts")]
+    source = corpus.opened()
+    if not source.reads_folder or corpus.manuals is None or corpus.facts is None:
+        return [Finding("corpus", "fine", source.about())]
     found = []
     pages: list[Document] = []
     try:
-        pages, skipped = scan(corpus.manuals)
+        pages, skipped = scan(corpus.manuals, corpus.loaders)
         size = sum(len(page.text) for page in pages)
         found.append(Finding("corpus", "fine", f"{len(pages)} pages of {size:,} characters in {corpus.manuals}"))
         if skipped:
             seen = f"{len(skipped)} files of {corpus.manuals} are left out, the first: {skipped[0]}"
-            found.append(Finding("corpus", "warning", seen, "save them as UTF-8, or take them out"))
+            found.append(Finding("corpus", "warning", seen, "mend them as their reasons say, or take them out"))
+    except MissingExtra as error:
+        found.append(Finding("extra_missing", "broken", str(error), install_line(error.extra)))
     except (CorpusError, OSError) as error:
         found.append(Finding("corpus", "broken", str(error), "correct corpus.manuals"))
     try:
