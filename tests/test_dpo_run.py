@@ -136,7 +136,7 @@ def test_every_model_of_the_chain_is_a_team(home: Path) -> None:
 
 
 def test_no_method_is_named_outside_its_own_file() -> None:
-    """Must show 3: names stand in the methods' files, in the registry's list, in the config's defaults, and in examples."""
+    """Must show 3: names stand in the methods' files, in the registry, in the config's defaults, and in examples."""
     own = {path for name in BUILTIN for path in sources_of(name)}
     named = re.compile("|".join(f"[\"']{name}[\"']" for name in BUILTIN))
     found = {}
