@@ -204,11 +204,13 @@ def test_a_section_narrows_the_page_and_one_that_is_not_there_does_not() -> None
     assert chunk_of("`pump_rate`") == chunk_of("Pump > pump_rate") == chunk_of(None) == chunk_of("gone") == "pump#0"
 
 
-def test_an_entity_with_a_page_of_its_own_is_looked_for_there_in_the_standard_library() -> None:
-    known, _, _, _ = find_evidence([fact("valve.open", value="5s", source="python:valve")], LIBRARY)
-    assert known[0].hop.chunk == "valve.open#0"
-    with pytest.raises(ExamError):
-        find_evidence([fact("valve.open", value="5s", source="perl:valve")], LIBRARY)
+def test_an_entity_of_a_source_without_files_has_a_page_of_its_own() -> None:
+    for source in ("python:valve", "ticket:7"):
+        known, _, _, _ = find_evidence([fact("valve.open", value="5s", source=source)], LIBRARY)
+        assert known[0].hop.chunk == "valve.open#0"
+    for source in ("perl/valve", "valve", "https://valve"):
+        with pytest.raises(ExamError):
+            find_evidence([fact("valve.open", value="5s", source=source)], LIBRARY)
 
 
 def test_what_a_fact_quotes_is_taken_as_it_is_and_only_from_one_line() -> None:

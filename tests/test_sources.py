@@ -144,10 +144,10 @@ def test_a_facts_file_executes_nothing(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_only_its_own_files_name_a_source() -> None:
-    """The exam, the pipeline and all else ask the source; `python-stdlib` is the name of an example."""
+    """The exam, the pipeline and all else ask the source; `python-stdlib` is an example, and examples show configs."""
     own = {"agents/corpus/sources/stdlib.py", "agents/corpus/sources/modules.py", "agents/corpus/sources/__init__.py"}
     for room in ("agents", "graphs", "distill", "finetune", "evals", "retort"):
         for path in (ROOT / room).rglob("*.py"):
-            text = path.read_text(encoding="utf-8").replace("python-stdlib", "")
+            text = re.sub(r"python-stdlib|^ *>>> .*", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
             if path.relative_to(ROOT).as_posix() not in own:
                 assert not re.search(r"stdlib|python:[a-zA-Z{]", text), path
