@@ -107,7 +107,10 @@ class Dpo(Method[DpoConfig, list[Pair]]):
         return read_pairs(job.data, job.transport)
 
     def prepare(self, rows: list[Pair], tok: Any, positions: int | None, job: Job[DpoConfig]) -> Prepared[list[Pair]]:
-        """The pairs as tokens; those of like length share a batch."""
+        """The pairs as tokens; those of like length share a batch.
+
+        Pairs that `max_steps` never reaches are left out: the reference would be asked about them for nothing.
+        """
         from datasets import Dataset
 
         from .proofs import demand
@@ -118,7 +121,9 @@ class Dpo(Method[DpoConfig, list[Pair]]):
         max_length = job.config.max_length or max(lengths)
         length = prove_length(LengthEvidence([pair.number for pair in rows], lengths, max_length, positions, self.name))
         demand([length])
-        ordered = like_lengths(rows, lengths, job.config.batch * job.config.accumulate, job.seed)
+        step = job.config.batch * job.config.accumulate
+        reached = job.config.max_steps * step if job.config.max_steps else len(rows)
+        ordered = like_lengths(rows, lengths, step, job.seed)[:reached]
         names = ("prompt_ids", "chosen_ids", "rejected_ids")
         dataset = Dataset.from_list([dict(zip(names, made[pair.number], strict=True)) for pair in ordered])
         options = {
@@ -128,7 +133,7 @@ class Dpo(Method[DpoConfig, list[Pair]]):
             "disable_dropout": job.config.dropout == 0,
             "train_sampling_strategy": "sequential",
         }
-        return Prepared(dataset, ordered, len(rows), max_length, options, [length])
+        return Prepared(dataset, ordered, len(ordered), max_length, options, [length])
 
     def prove(self, made: Prepared[list[Pair]], trainer: Any, tok: Any, positions: int | None) -> list[Proof]:
         """The pairs are served as they are trained, and the trainer counts the tokens of the turns alone."""

@@ -233,6 +233,12 @@ def test_a_killed_training_goes_on_with_the_same_reference(home: Path, tmp_path:
     assert done.last_loss == pytest.approx(full.last_loss, rel=1e-3)
 
 
+def test_pairs_that_no_step_reaches_are_not_read_by_the_reference(home: Path, tmp_path: Path) -> None:
+    done = dpo(str(home / "base"), home / "dpo.jsonl", tmp_path / "out", DpoConfig(max_steps=2, r=2, batch=2), seed=0)
+    assert (done.rows, done.steps) == (4, 2)
+    assert done.proofs[0].detail.startswith("the longest row has"), "all rows have to fit all the same"
+
+
 def test_training_is_silent(home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     dpo(str(home / "base"), home / "dpo.jsonl", tmp_path / "out", DpoConfig(max_steps=2, r=2), seed=0)
     assert capfd.readouterr() == ("", "")

@@ -99,7 +99,7 @@ def test_configs_load_without_torch(module: str) -> None:
     assert not {"torch", "transformers", "trl", "datasets", "peft", "matplotlib"} & set(out.stdout.split())
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/run.toml")), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.toml")), ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_every_example_parses(path: Path) -> None:
     from retort.config import load_config
 
