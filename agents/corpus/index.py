@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import CorpusError, StageError
-from ..files import brief, made_anew, read_json, read_models, write_json, write_jsonl
+from ..files import made_anew, read_json, read_models, write_json, write_jsonl
+from ..text import first_line
 from .chunks import Chunk, split
 from .documents import Document
 
@@ -154,7 +155,7 @@ class Library:
             index = bm25s.BM25.load(str(folder / "bm25"), show_progress=False)
         except Exception as error:  # bm25s and NumPy raise what their parsers happen to
             raise StageError(
-                f"the index in {str(folder)!r} cannot be read ({brief(error)}): "
+                f"the index in {str(folder)!r} cannot be read ({first_line(error)}): "
                 f"{made_anew(folder / 'library.json', 'index')}"
             ) from None
         if len(index.vocab_dict) == 0 or index.scores["num_docs"] != len(chunks):

@@ -10,8 +10,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
+from ..text import writable
 from .calls import Draft
-from .lenient import writable
 
 MOST_CALLS = 32
 """Calls, readable or not, that one reply may make."""

@@ -8,10 +8,11 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from ..text import writable, writable_value
 from . import hermes
 from .assemble import put_together, was_cut
 from .calls import ARGUMENTS, Draft, Drafts, called_with, from_value, object_calls, offered_name
-from .lenient import DEEPEST, shallow, writable, writable_value
+from .lenient import DEEPEST, shallow
 from .narrated import narrated, suspicious
 from .offer import Offer
 from .thoughts import OPEN, without_thought

@@ -9,9 +9,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from ..context import Wire
+from ..text import writable
 from . import hermes, native, text
 from .assemble import put_together, was_cut
-from .lenient import writable
 from .narrated import narrated
 from .offer import Offer
 from .thoughts import without_thought
