@@ -8,13 +8,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.context import Mode
+from agents.providers import known_of, split_spec
+from agents.providers.scripted import DEMONSTRATOR, DEMONSTRATOR_KIND
 from agents.task import Form, Level
 
 from .baselines import Baseline
 from .places import How, Split
 from .stats import Interval, wilson
 
-DEMONSTRATOR = "scripted demonstrator, no LLM"
 Role = Literal["base", "teacher", "baseline", "trivial"]
 
 
@@ -33,22 +34,23 @@ class ArmSpec(Record):
     mode: Mode = "react"
     """cot: closed book, the same board with search taken away."""
     seat: str = ""
-    """Spec of the reasoning agent's seat; `scripted:answer-key...` is called what it is."""
+    """Spec of the reasoning agent's seat; the demonstrator is called what it is."""
     choice: How = "graph"
     """How it sits the choice form where that is not the primary one."""
 
     @property
     def demonstrator(self) -> bool:
         """Whether the player is the script that holds the answer key."""
-        return self.seat.startswith("scripted:answer-key")
+        return self.seat.partition("@")[0] == DEMONSTRATOR
 
     @property
     def kind(self) -> str:
         """The player in plain words."""
         if self.demonstrator:
-            return DEMONSTRATOR
-        script = " (a script, no LLM)" if self.seat.startswith("scripted:") else ""
-        return self.player + script + (", closed book" if self.mode == "cot" else "")
+            return DEMONSTRATOR_KIND
+        known = known_of(self.seat)
+        note = known.note(split_spec(self.seat)) if known is not None else ""
+        return self.player + (f" ({note})" if note else "") + (", closed book" if self.mode == "cot" else "")
 
 
 class Rate(Record):

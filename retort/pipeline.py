@@ -13,13 +13,15 @@ from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import ProofError, StageError
 from agents.files import read_json, read_jsonl, read_model, read_models, write_json, write_jsonl
 from agents.folders import absolute
+from agents.providers.hf import hf_line
+from agents.providers.scripted import with_exam
 from agents.task import Form, Task
 from graphs.contents import recall, remember
 from graphs.trajectory import digest
 
 from . import lines
 from .boards import COLLECTED
-from .config import DEMONSTRATOR, RunConfig, write_resolved
+from .config import RunConfig, write_resolved
 from .doctor.before import refuse_broken
 from .evaluation import evaluate, leaderboard
 from .folders import check_place, claim
@@ -80,23 +82,20 @@ class Run:
             )
             team = Team(name=name, reason=seat)
 
-        def keyed(seat: Seat) -> Seat:
-            if seat.model == DEMONSTRATOR:
-                return seat.model_copy(update={"model": f"{DEMONSTRATOR}@{self.folder / 'exam.jsonl'}"})
-            return seat
-
-        return team.model_copy(update={role: keyed(seat) for role, seat in team.seats().items()})
+        lines = {role: with_exam(seat.model, self.folder / "exam.jsonl") for role, seat in team.seats().items()}
+        seats = {role: seat.model_copy(update={"model": lines[role]}) for role, seat in team.seats().items()}
+        return team.model_copy(update=seats)
 
     def student_model(self, name: str) -> str:
-        """The hf seat of base, cpt or student."""
+        """The seat in this process of base, cpt or student."""
         stages = self.config.student.stages
         if name == "base":
-            return f"hf:{self.config.student.base}"
+            return hf_line(self.config.student.base)
         stage = "cpt" if name == "cpt" else stages[-1]
         folder = self.folder / "students" / stage
         if not folder.exists():
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")
-        return f"hf:{folder}"
+        return hf_line(folder)
 
     def collecting(self, mode: Mode, form: Form = "free") -> Context:
         """The context of collected episodes: held-out pages barred, faults put in where the config says."""

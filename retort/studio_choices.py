@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from agents.context import Board, Context, Limits, Mode, Seat, Team, ToolFaults, Verify
 from agents.errors import ConfigError, StageError
+from agents.providers.hf import hf_line
+from agents.providers.scripted import DEMONSTRATOR
 from agents.redaction import redacted
 from agents.task import Form
 
@@ -150,9 +152,9 @@ def offered_by(folder: Path) -> tuple[Offer, str]:
     Without a run it is the files that `make demo` will make; a student still to be trained is named all the same, so
     that its graph is there and says what is missing when it is asked.
     """
-    student = Team(name=STUDENT, reason=Seat(model=f"hf:{folder / 'students' / 'sft'}"))
+    student = Team(name=STUDENT, reason=Seat(model=hf_line(folder / "students" / "sft")))
     if not (folder / "run.toml").exists():
-        teacher = Team(name=TEACHER, reason=Seat(model=f"scripted:answer-key@{folder / 'exam.jsonl'}"))
+        teacher = Team(name=TEACHER, reason=Seat(model=f"{DEMONSTRATOR}@{folder / 'exam.jsonl'}"))
         teams = {TEACHER: teacher, STUDENT: student}
         return Offer(teams, str(folder / "library"), None, Board(), None), TEACHER
     from .config import load_config

@@ -26,6 +26,7 @@ PLAY = (
     "agents/prompts/*",
     "agents/models/*.py",
     "agents/models/templates/*.py",
+    "agents/providers/*.py",
     "agents/tools/*.py",
     "agents/toolcalls/*.py",
     "graphs/*.py",
@@ -45,6 +46,7 @@ TRAINING = (
     "agents/models/bases.py",
     "agents/models/weights.py",
     "agents/models/templates/*.py",
+    "agents/providers/hf.py",
     "agents/toolcalls/*.py",
     "finetune/*.py",
 )
@@ -247,6 +249,7 @@ STAGES: dict[str, Stage] = {
                 "agents/answers.py",
                 "agents/context.py",
                 "agents/corpus/*.py",
+                "agents/providers/*.py",
                 "agents/redaction.py",
                 "agents/task.py",
                 "distill/exam/baselines.py",

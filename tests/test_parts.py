@@ -138,7 +138,11 @@ STARTS = {
 NEUTRAL = {
     "agents/errors.py": "words of errors",
     "agents/folders.py": "which folders a command may write; what reads a corpus lists it",
+    "agents/registry.py": "finds parts by name; each part is listed by its own file",
+    "agents/own_code.py": "imports the user's own modules, which are parts by themselves",
     "agents/install.py": "the install line of an error",
+    "agents/text.py": "cuts the words of errors",
+    "agents/models/scripted.py": "a script, opened by its seat; a row of the leaderboard asks its provider for a name",
     "agents/storage.py": "words of errors of files that cannot be written",
     "agents/models/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from ..context import DEFAULT_KEY, Seat
 from ..errors import ProviderError, RetortError, SeatError
+from ..install import pip_line
 from ..redaction import know, without_in
 from .failures import MAX_READ, failure_of, outgrown, quoted, status_of
 
@@ -56,34 +57,16 @@ ENDINGS = {
 """How the packages tell an ending, in lower case -> the protocol's word; any other is `stop`."""
 
 
-def split_name(name: str) -> tuple[str, str, str]:
-    """`PACKAGE.CLASS:MODEL` -> (module, class, model); the model is empty where none is given.
+def open_langchain(name: tuple[str, str, str], url: str | None, seat: Seat) -> BaseChatModel:
+    """The chat model of a class; importing its module runs that module's code.
 
-    Raises:
-        SeatError: this names no class of a module.
-    """
-    place, _, model = name.partition(":")
-    module, dot, cls = place.rpartition(".")
-    if not dot or not all(part.isidentifier() for part in place.split(".")):
-        raise SeatError(
-            f"seat 'langchain:{name}' names no class: write langchain:PACKAGE.CLASS:MODEL, as in "
-            "langchain:langchain_anthropic.ChatAnthropic:MODEL"
-        )
-    return module, cls, model
-
-
-def pip_line(module: str) -> str:
-    """The line that installs the package in which a module lies."""
-    return f"pip install {module.partition('.')[0].replace('_', '-')}"
-
-
-def open_langchain(name: str, url: str | None, seat: Seat) -> BaseChatModel:
-    """The chat model of `langchain:PACKAGE.CLASS:MODEL`; importing its module runs that module's code.
+    Args:
+        name: module, class and model; the model is empty where none is given.
 
     Raises:
         SeatError: the package is not installed, it has no such class, or the class refuses the settings or lacks a key.
     """
-    module, cls, model = split_name(name)
+    module, cls, model = name
     kind = class_of(module, cls)
     key = os.environ.get(seat.key_env, "") if seat.key_env != DEFAULT_KEY else ""
     if seat.key_env != DEFAULT_KEY and not key:

@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
 from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
-from agents.models import close_seats, open_seat, split_spec
+from agents.models import close_seats, open_seat
 from agents.models.desk import one_by_one
 from agents.models.meter import Budget, Meter, OwnPurse, RunAccount
 from agents.models.prices import check_prices
+from agents.providers import provider_of, split_spec
 from agents.task import Task
 from agents.tools.kit import close_kits
 
@@ -185,7 +186,8 @@ async def collect(
     budget = budget or Budget()
     check_prices(budget, table.context)
     for seat in table.context.team.seats().values():
-        if workers > 1 and split_spec(seat.model)[0] not in ("openai", "langchain") and not split_spec(seat.model)[2]:
+        spec = split_spec(seat.model)
+        if workers > 1 and not provider_of(spec).shareable(spec):
             raise ConfigError(
                 f"seat {seat.model!r} lives in this process or starts a server: several workers need endpoints, so set "
                 f"workers = 1 (given: {workers})"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from agents.context import DEFAULT_KEY
 from agents.errors import MissingExtra, SeatError, StageError
-from agents.models import split_spec
 from agents.models.weights import find_weights
+from agents.providers import split_spec
 from agents.tools.schemas import BUILTIN
 
 from .base import base_findings
@@ -76,7 +76,8 @@ def seat_findings(config: RunConfig, stages: Collection[str]) -> list[Finding]:
 
 def class_problems(seat: Seat) -> list[Finding]:
     """What is wrong with a seat of a LangChain package, as far as can be told without importing it."""
-    from agents.models.langchain_class import pip_line, split_name
+    from agents.install import pip_line
+    from agents.providers.langchain import split_name
 
     found = []
     try:

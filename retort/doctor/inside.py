@@ -19,8 +19,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from agents.context import Seat
 from agents.errors import MissingExtra, ProviderError, SeatError
 from agents.install import install_line
-from agents.models import open_seat, split_spec
+from agents.models import open_seat
 from agents.models.desk import call
+from agents.providers import split_spec
 from agents.tools import SEARCH
 
 from .findings import Account, Finding

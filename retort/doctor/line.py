@@ -18,7 +18,8 @@ from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_me
 
 from agents.context import Seat
 from agents.errors import need
-from agents.models import on_azure, split_spec
+from agents.models import on_azure
+from agents.providers import split_spec
 
 from .findings import Account, line_of, without
 

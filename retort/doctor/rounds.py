@@ -11,11 +11,12 @@ from tqdm import tqdm
 
 from agents.context import Board, Seat, Team
 from agents.errors import StageError
-from agents.models import close_seats, split_spec
+from agents.models import close_seats
+from agents.providers import split_spec
+from agents.providers.scripted import DEMONSTRATOR
 from agents.reason import ask
 from agents.tools.schemas import BUILTIN
 
-from ..config import DEMONSTRATOR
 from ..pipeline import Run
 from . import inside
 from .before import disk_bytes

@@ -13,7 +13,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from agents.context import Wire
 from agents.errors import RetortError
-from agents.models import split_spec
+from agents.providers import split_spec
 from agents.tools import SEARCH
 
 from .findings import Account, Finding
