@@ -18,7 +18,8 @@ from .task import Form
 
 Role = Literal["reason", "search", "extract", "judge"]
 Mode = Literal["react", "cot", "answer"]
-Wire = Literal["native", "text", "hermes"]
+Transport = Literal["native", "text", "hermes"]
+Wire = Transport
 Verify = Literal["off", "score", "revise"]
 
 
@@ -88,7 +89,7 @@ class Seat(BaseModel):
     """Tokens of one reply at the most."""
     timeout: float = Field(120.0, gt=0)
     """Seconds for one call from its first byte to its last, for seats behind an endpoint; others cannot hang."""
-    transport: Wire = "native"
+    transport: Transport = "native"
     """How tools reach the model: the protocol's `tool_calls`; Thought / Action / Observation as text; Hermes' tags."""
     chat_template: str | None = None
     """Seats of this process: a bundled template (`chatml`) or a Jinja file in place of the model's own."""

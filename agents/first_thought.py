@@ -47,7 +47,7 @@ async def first_thought(context: Context, question_message: str, *, seconds: flo
         TimeoutError: `seconds` have passed.
     """
     messages = [SystemMessage(prompt("first_thought")), HumanMessage(question_message)]
-    reply, row = await call(context.team.reason, "reason", messages, seconds=seconds)
+    reply, row = await call(context.team.reason, "reason", messages, seconds=seconds, recorded_as="first_thought")
     return first_sentence(str(reply.text)), row
 
 

@@ -14,6 +14,7 @@ from .answers import LETTERS
 from .context import Context
 from .first_thought import first_thought, opened_with, with_prefix
 from .models.desk import call
+from .models.record import call_record
 from .prompts import prompt
 from .state import Spent
 from .toolcalls import incoming, outgoing, stop_words
@@ -71,6 +72,7 @@ async def reason(context: Context, messages: Sequence[AnyMessage], *, seconds: f
     seat = context.team.reason
     tools = await offering(context.board) if context.mode == "react" else ()
     spent: list[Spent] = []
+    opened: Sequence[BaseMessage] = ()
     prefix = ""
     if not isinstance(messages[0], SystemMessage):  # a thread begun in Studio holds the user's words alone
         messages = [SystemMessage(prompt(context.mode)), *messages]
@@ -80,11 +82,13 @@ async def reason(context: Context, messages: Sequence[AnyMessage], *, seconds: f
         spent.append(row)
         seconds = None if seconds is None else max(0.001, seconds - row["seconds"])
         sent = opened_with(prefix, messages)
+        opened = sent if prefix else ()
     options: dict[str, Any] = {}
     if seat.transport != "native" and tools:
         sent, options = outgoing(seat.transport, sent, tools), {"stop": stop_words(seat.transport)}
     bound = tools if seat.transport == "native" else ()
-    reply, row = await call(seat, "reason", sent, tools=bound, seconds=seconds, **options)
+    reply, row = await call(seat, "reason", sent, tools=bound, seconds=seconds, recorded_as=None, **options)
+    row = {**row, "call": call_record(seat, "reason", opened, None, options)}
     mended: list[str] = []
     if tools:
         reply, mended = incoming(seat.transport, reply, tools)

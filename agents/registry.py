@@ -39,11 +39,12 @@ class Registry(Generic[T]):
     Args:
         kind: what one of them is called in errors, such as `exporter`; its plural names the group of entry points.
         builtin: name -> module that registers it when it is imported, in the order in which they are listed.
+        plural: of `kind`; None = with an s.
     """
 
-    def __init__(self, kind: str, builtin: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, builtin: Mapping[str, str], plural: str | None = None) -> None:
         self.kind = kind
-        self.group = f"retort.{kind.replace(' ', '_')}s"
+        self.group = f"retort.{(plural or f'{kind}s').replace(' ', '_')}"
         self._builtin = dict(builtin)
         self._parts: dict[str, T] = {}
 

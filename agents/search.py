@@ -49,7 +49,7 @@ async def rewrite(context: Context, query: str, *, seconds: float | None = None)
     if seat is None:
         return query, []
     messages = [SystemMessage(prompt("rewrite")), HumanMessage(query)]
-    reply, row = await call(seat, "search", messages, seconds=seconds)
+    reply, row = await call(seat, "search", messages, seconds=seconds, recorded_as="rewrite")
     better = fold(writable(str(reply.content)).partition("\n")[0])
     return better or query, [row]
 

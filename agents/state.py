@@ -7,14 +7,14 @@ prompt is made from it.
 from __future__ import annotations
 
 import operator
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
 
 class Spent(TypedDict):
-    """What one model call cost."""
+    """What one model call cost, and what it said."""
 
     role: str
     prompt: int
@@ -24,6 +24,8 @@ class Spent(TypedDict):
     usd: float
     seconds: float
     """From sending the request that succeeded to its last byte; in process, its share of the batch it was made in."""
+    call: NotRequired[dict[str, Any]]
+    """`graphs.trajectory.Call` as plain values, without what it cost."""
 
 
 class Episode(TypedDict, total=False):
@@ -39,8 +41,8 @@ class Episode(TypedDict, total=False):
     told: list[str]
     """What the manual says at each hop; a quote has to bear it. Like `gold` for the last check only."""
     messages: Annotated[list[AnyMessage], add_messages]
-    searches: Annotated[list[dict[str, Any]], operator.add]
-    """`graphs.trajectory.Search` as plain values."""
+    tool_uses: Annotated[list[dict[str, Any]], operator.add]
+    """`graphs.trajectory.ToolUse` as plain values."""
     sample: int
     """Which sample of the task this is; seeds of injected faults are made from it."""
     steps: int

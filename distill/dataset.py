@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +22,8 @@ from graphs.trajectory import Trajectory
 from .keep import Sorted, legend
 
 _KEYS = ("role", "content", "tool_calls", "tool_call_id", "name")
+Optional = Literal["repaired", "revised"]
+"""Filters that `[dataset] drop` may name."""
 
 
 class DatasetConfig(BaseModel):
@@ -33,15 +35,23 @@ class DatasetConfig(BaseModel):
     """Accepted episodes kept of one task and mode, the shortest first."""
     reasoning: bool = False
     """Whether a teacher's hidden reasoning is trained, before the turn's content."""
+    drop: tuple[Optional, ...] = ()
+    """Good episodes that are left out all the same: `repaired`, in which a malformed call was sent back, and `revised`,
+    in which an answer was. Kept, they are trained without the turn that was sent back (`"train": false`)."""
 
 
 def sft_row(trajectory: Trajectory, *, reasoning: bool = False) -> dict[str, Any]:
-    """One training row: messages, tools as a JSON string, and where the row comes from."""
+    """One training row: messages, tools as a JSON string, and where the row comes from.
+
+    A turn that was sent back says `"train": false`; every other turn of the assistant is trained.
+    """
     messages = []
     for message in trajectory.messages:
         row = {key: message[key] for key in _KEYS if key in message}
         if reasoning and message.get("reasoning_content"):
             row["reasoning_content"] = message["reasoning_content"]
+        if message["role"] == "assistant" and message.get("train") is False:
+            row["train"] = False
         messages.append(row)
     return {
         "messages": messages,
@@ -79,6 +89,8 @@ def said(value: Any, named: bool = False) -> Iterator[str]:
     """The values in a JSON value as texts, and its keys where `named`."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
+            if key == "train" and not named:
+                continue
             if named:
                 yield str(key)
             yield from said(inner, named or key in ("arguments", "properties"))
@@ -146,6 +158,7 @@ Made by `retort dataset`. Ledger: {counts["ledger"]} episodes = {counts["kept"]}
 {table}
 - `sft.jsonl`: {counts["kept"]} conversations, {counts["turns"]} assistant turns, TRL conversational form: `messages`
   (thought in `content`, `tool_calls` with dict arguments), `tools` (JSON string), `key` of the episode, `task_id`.
+  A turn that was sent back has `"train": false`: it is read and not learnt.
   By level: {levels or "none"}. Teams: {teams or "none"}.
 - `cpt.jsonl`: {counts["cpt_chunks"]} manual sections as `text`; those of held-out entities, and those that name one,
   are left out.

@@ -28,6 +28,10 @@ Filter = Callable[[Task, Trajectory], bool]
 FILTERS: dict[str, Filter] = {}
 
 
+OPTIONAL = ("repaired", "revised")
+"""Filters that are asked for by name: kept, such an episode is trained without the turn that was sent back."""
+
+
 def keep(name: str) -> Callable[[Filter], Filter]:
     """Register a filter: the function returns True where the episode must be dropped for this reason."""
 
@@ -91,8 +95,8 @@ def wrong(task: Task, trajectory: Trajectory) -> bool:
 
 @keep("no_search")
 def no_search(task: Task, trajectory: Trajectory) -> bool:
-    """A ReAct episode that answered without looking anything up."""
-    return trajectory.mode == "react" and not trajectory.searches
+    """A ReAct episode that answered without looking into the manual, which its tools could."""
+    return trajectory.mode == "react" and trajectory.could_search and not trajectory.searches
 
 
 @keep("ungrounded")
@@ -109,13 +113,13 @@ def judged(task: Task, trajectory: Trajectory) -> bool:
 
 @keep("repaired")
 def repaired(task: Task, trajectory: Trajectory) -> bool:
-    """A malformed call was sent back: the bad turn would be trained, since masks go by turn."""
+    """A malformed call was sent back; `[dataset] drop` asks to leave such episodes out."""
     return trajectory.repairs > 0
 
 
 @keep("revised")
 def revised(task: Task, trajectory: Trajectory) -> bool:
-    """A critique was sent back: the unaccepted answer would be trained, since masks go by turn."""
+    """A critique was sent back; `[dataset] drop` asks to leave such episodes out."""
     return trajectory.revisions > 0
 
 
@@ -178,17 +182,22 @@ class Sorted:
         return dict(Counter(self.why).most_common())
 
 
-def reason_to_drop(task: Task | None, trajectory: Trajectory, current: Collection[str] | None = None) -> str | None:
+def reason_to_drop(
+    task: Task | None, trajectory: Trajectory, current: Collection[str] | None = None, drop: Collection[str] = ()
+) -> str | None:
     """The first reason that holds, or None; limits carry their own name (`limit:steps`).
 
     Args:
         current: keys of the episodes that the config asks for now; None = any.
+        drop: names of `OPTIONAL` filters that are on.
     """
     if task is None or task.split != "train":
         return "stray"
     if current is not None and trajectory.key not in current:
         return "stale"
     for name, drops in FILTERS.items():
+        if name in OPTIONAL and name not in drop:
+            continue
         if drops(task, trajectory):
             return trajectory.stop if name == "limit" else name
     return None
@@ -219,7 +228,7 @@ def rescored(task: Task, trajectory: Trajectory) -> Trajectory:
         update={"correct": correct, "grounded": grounded, "reasons": reasons, "accepted": not reasons}
     )
     sent_back = trajectory.repairs + trajectory.revisions
-    label = label_of(trajectory.stop, verdict, trajectory.searches, sent_back)
+    label = label_of(trajectory.stop, verdict, trajectory.tool_uses, sent_back)
     return trajectory.model_copy(update={"verdict": verdict, "label": label})
 
 
@@ -275,7 +284,7 @@ class Rival(NamedTuple):
 
 
 def rivals(
-    tasks: Mapping[str, Task], source: Ledger | Listed, current: Collection[str] | None
+    tasks: Mapping[str, Task], source: Ledger | Listed, current: Collection[str] | None, drop: Collection[str] = ()
 ) -> Iterator[tuple[Rival, str | None]]:
     """Every episode with the reason to drop it, its answer counted into its group.
 
@@ -291,7 +300,7 @@ def rivals(
             group.add(t.choice or t.answer)
         rank = (t.usage.calls, len(t.messages), t.sample)
         each = Rival(at, t.task_id, t.mode, group, t.choice or t.answer, rank)
-        yield each, reason_to_drop(task, t, current)
+        yield each, reason_to_drop(task, t, current, drop)
 
 
 def sort_ledger(
@@ -299,6 +308,7 @@ def sort_ledger(
     episodes: Ledger | Iterable[Trajectory],
     per_task: int = 1,
     current: Collection[str] | None = None,
+    drop: Collection[str] = (),
 ) -> Sorted:
     """Sort episodes into kept and dropped; of several good ones of a task and mode the shortest `per_task` are kept.
 
@@ -308,11 +318,12 @@ def sort_ledger(
     Args:
         episodes: a ledger, which must stay open as long as `kept` and `dropped` are read, or episodes at hand.
         current: keys of the episodes that the config asks for now; None = any.
+        drop: names of `OPTIONAL` filters that are on.
     """
     source = episodes if isinstance(episodes, Ledger) else Listed(episodes)
     good: dict[tuple[str, str], list[Rival]] = {}
     bad: list[tuple[Rival, str]] = []
-    for each, reason in rivals(tasks, source, current):
+    for each, reason in rivals(tasks, source, current, drop):
         if reason is None:
             good.setdefault((each.task_id, each.mode), []).append(each)
         else:
@@ -343,7 +354,10 @@ def write_sorted(result: Sorted, run: Path) -> None:
 
     Wall time stays in the ledger, so that an interrupted run's files equal a whole one's.
     """
-    timeless: Any = {"usage": {"seconds": True, "roles": {"__all__": {"seconds"}}}}
+    timeless: Any = {
+        "usage": {"seconds": True, "roles": {"__all__": {"seconds"}}},
+        "calls": {"__all__": {"seconds"}},
+    }
     write_jsonl(run / "kept.jsonl", (t.model_dump(mode="json", exclude=timeless) for t in result.kept))
     rows = (
         {"reason": row.reason, **row.trajectory.model_dump(mode="json", exclude=timeless)} for row in result.dropped

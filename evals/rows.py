@@ -32,7 +32,7 @@ class ArmSpec(Record):
     player: str
     """teacher, base, base+cpt, student or team."""
     mode: Mode = "react"
-    """cot: closed book, the same board with search taken away."""
+    """cot, answer: closed book, the same board with search taken away."""
     seat: str = ""
     """Spec of the reasoning agent's seat; the demonstrator is called what it is."""
     choice: How = "graph"
@@ -50,7 +50,7 @@ class ArmSpec(Record):
             return DEMONSTRATOR_KIND
         known = known_of(self.seat)
         note = known.note(split_spec(self.seat)) if known is not None else ""
-        return self.player + (f" ({note})" if note else "") + (", closed book" if self.mode == "cot" else "")
+        return self.player + (f" ({note})" if note else "") + (", closed book" if self.mode != "react" else "")
 
 
 class Rate(Record):

@@ -102,7 +102,7 @@ def ending(task: Task, trajectory: Trajectory) -> str:
 
 @scorer("searched")
 def searched(task: Task, trajectory: Trajectory) -> Value:
-    """The episode holds at least one search."""
+    """The episode looked into the manual at least once."""
     return float(bool(trajectory.searches))
 
 
@@ -116,12 +116,13 @@ def well_formed(task: Task, trajectory: Trajectory) -> Value:
 @scorer("grounded")
 def grounded(task: Task, trajectory: Trajectory) -> Value:
     """Of the episodes that searched: every quote stands in a passage retrieved in that episode."""
-    return float(trajectory.verdict.grounded is True) if trajectory.searches else None
+    return float(trajectory.verdict.grounded is True) if trajectory.tool_uses else None
 
 
 @scorer("searches")
 def searches(task: Task, trajectory: Trajectory) -> Value:
     """Searches an episode."""
+    # Of the manual; calls of own tools and MCP servers are none.
     return float(len(trajectory.searches))
 
 
@@ -129,9 +130,9 @@ def searches(task: Task, trajectory: Trajectory) -> Value:
 def evidence_recall(task: Task, trajectory: Trajectory) -> Value:
     """Share of the chunks that hold the evidence which the searches brought; does not apply without a search tool."""
     wanted = set(task.evidence) | {hop.chunk for hop in task.hops}
-    if not wanted or trajectory.mode == "cot":
+    if not wanted or trajectory.mode != "react":
         return None
-    found = {hit.chunk for search in trajectory.searches for hit in search.hits}
+    found = {hit.chunk for use in trajectory.tool_uses for hit in use.hits}
     return len(wanted & found) / len(wanted)
 
 

@@ -106,7 +106,7 @@ def prove_template(evidence: RowsEvidence) -> Proof:
 
 @proof("sft-rows", "mask")
 def prove_mask(evidence: RowsEvidence) -> Proof:
-    """Exactly the assistant's turns carry loss, thought, call and end-of-turn token; nothing else does."""
+    """Exactly the assistant's trained turns carry loss, thought, call and end-of-turn token; nothing else does."""
     stops = stop_ids(evidence.tok)
     pad = evidence.tok.pad_token_id
     if pad is None or pad == turn_end(evidence.tok):
@@ -125,6 +125,8 @@ def prove_mask(evidence: RowsEvidence) -> Proof:
         expected = [False] * len(ids)
         found = evidence.spans.get(row.number) or spans(row, evidence.tok)
         for turn, (start, end) in zip(row.turns, found, strict=True):
+            if turn not in row.trained:
+                continue
             expected[start:end] = [True] * len(expected[start:end])
             missing = _missing(evidence.tok, row.messages[turn], ids[start:end], stops)
             if missing:
@@ -143,10 +145,14 @@ def prove_mask(evidence: RowsEvidence) -> Proof:
                     detail=detail + ": mend the generation markers of the template, [student] chat_template",
                 )
         trained += sum(carries)
-        turns += len(row.turns)
+        turns += len(row.trained)
     total = sum(len(ids) for ids in evidence.inputs)
+    left_out = sum(len(row.turns) - len(row.trained) for row in evidence.rows)
     detail = f"{trained} of {total} tokens are trained, all of {turns} assistant turns and nothing besides"
     numbers: dict[str, float | int | str] = {"tokens": total, "trained": trained, "turns": turns, "spaces": spaces}
+    if left_out:
+        detail += f"; {left_out} turns that were sent back are not trained"
+        numbers["untrained_turns"] = left_out
     return Proof(name="mask", passed=True, detail=detail, numbers=numbers)
 
 

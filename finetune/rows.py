@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from langchain_core.messages import BaseMessage
 
-    from agents.context import Wire
+    from agents.context import Transport
 
 ROLES = ("system", "user", "assistant", "tool")
 IGNORED = -100
@@ -42,6 +42,11 @@ class Row(BaseModel):
     def turns(self) -> list[int]:
         """Indexes of the assistant's messages."""
         return [at for at, message in enumerate(self.messages) if message["role"] == "assistant"]
+
+    @property
+    def trained(self) -> list[int]:
+        """Of these, the ones that a student is trained on: all but those that say `"train": false`."""
+        return [at for at in self.turns if self.messages[at].get("train") is not False]
 
 
 def read_episodes(path: Path) -> list[Row]:
@@ -85,18 +90,23 @@ def episodes_dataset(rows: Sequence[Row], tok: Any) -> Dataset:
     return dataset
 
 
-def spoken(row: Row, wire: Wire) -> Row:
+def spoken(row: Row, transport: Transport) -> Row:
     """The row as a seat with this transport sends it: tools in the system message, calls and observations as words.
 
     A row without tools stays as it is, and so does every row of the native transport: that is how they are served.
     """
-    if wire == "native" or not row.tools:
+    if transport == "native" or not row.tools:
         return row
     from agents.models.hf import to_chat
     from agents.toolcalls import outgoing
 
-    sent = outgoing(wire, [_langchain(message) for message in row.messages], row.tools)
-    return row.model_copy(update={"messages": tuple(to_chat(sent)), "tools": ()})
+    sent = outgoing(transport, [_langchain(message) for message in row.messages], row.tools)
+    messages = to_chat(sent)
+    turns = [at for at, message in enumerate(messages) if message["role"] == "assistant"]
+    for at, turn in zip(turns, row.turns, strict=True):
+        if turn not in row.trained:
+            messages[at]["train"] = False
+    return row.model_copy(update={"messages": tuple(messages), "tools": ()})
 
 
 def _langchain(message: Mapping[str, Any]) -> BaseMessage:
@@ -117,7 +127,8 @@ def _langchain(message: Mapping[str, Any]) -> BaseMessage:
 
 
 def masked_dataset(rows: Sequence[Row], tok: Any) -> Dataset:
-    """Rows as tokens and labels, for templates that do not mark what the assistant writes.
+    """Rows as tokens and labels, for templates that do not mark what the assistant writes, and rows with a turn that is
+    not trained.
 
     A turn's tokens are those between the prompt that serving renders for it and the prompt with the turn in it. That
     the one is the beginning of the other is what the template proof shows before a step is trained.
@@ -128,8 +139,9 @@ def masked_dataset(rows: Sequence[Row], tok: Any) -> Dataset:
     for row in rows:
         ids = render(tok, row.messages, row.tools, add_generation_prompt=False)
         labels = [IGNORED] * len(ids)
-        for start, end in spans(row, tok):
-            labels[start:end] = ids[start:end]
+        for turn, (start, end) in zip(row.turns, spans(row, tok), strict=True):
+            if turn in row.trained:
+                labels[start:end] = ids[start:end]
         made.append({"input_ids": ids, "labels": labels})
     return Dataset.from_list(made)
 
@@ -177,6 +189,7 @@ def _episode(path: Path, number: int, value: dict[str, Any]) -> Row:
         raise StageError(f"{where}: 'tools' is no JSON ({error})") from None
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise StageError(f"{where}: 'tools' is no list of schemas")
-    if not any(message["role"] == "assistant" for message in messages):
+    row = Row(number=number, messages=tuple(messages), tools=tuple(tools))
+    if not row.trained:
         raise StageError(f"{where}: no assistant turn, so nothing to train on")
-    return Row(number=number, messages=tuple(messages), tools=tuple(tools))
+    return row

@@ -17,7 +17,7 @@ from .rows import Row, episodes_dataset, masked_dataset, read_episodes, spoken
 from .settings import TrainConfig, TrainingResult
 
 if TYPE_CHECKING:
-    from agents.context import Wire
+    from agents.context import Transport
 
     from .proofs import Proof
     from .training import Prepared
@@ -42,7 +42,7 @@ def like_lengths(rows: Sequence[Row], lengths: Sequence[int], batch: int, seed: 
 
 
 def sft(
-    base: str, data: Path, out: Path, config: SftConfig, *, seed: int, transport: Wire = "native"
+    base: str, data: Path, out: Path, config: SftConfig, *, seed: int, transport: Transport = "native"
 ) -> TrainingResult:
     """Train on data/sft.jsonl and publish the student in the folder `out`, replacing what was there.
 
@@ -76,7 +76,7 @@ def sft(
         length.append(prove_length(evidence))
         demand(length)
         rows[:] = like_lengths(rows, lengths, config.batch * config.accumulate, seed)
-        by_markers = marked(tok)
+        by_markers = marked(tok) and all(row.trained == row.turns for row in rows)
         dataset = episodes_dataset(rows, tok) if by_markers else masked_dataset(rows, tok)
         options = {"assistant_only_loss": by_markers, "packing": False, "train_sampling_strategy": "sequential"}
         return dataset, len(rows), max_length, options

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.files import write_json, write_jsonl
 from agents.models.rendering import load_tokenizer, stop_ids
 from agents.models.templates import template_text
@@ -38,7 +38,7 @@ Prepared = tuple[Any, int, int, dict[str, Any]]
 """Dataset for TRL, number of rows, max_length, further options of SFTConfig."""
 
 
-def fingerprint(base: str, data: Path, config: TrainConfig, seed: int, transport: Wire = "native") -> str:
+def fingerprint(base: str, data: Path, config: TrainConfig, seed: int, transport: Transport = "native") -> str:
     """Changes when anything does that a training depends on."""
     template = template_text(config.chat_template) if config.chat_template is not None else None
     content = hashlib.sha256(data.read_bytes()).hexdigest()
@@ -58,7 +58,7 @@ def train(
     prepare: Callable[[Any, int | None], Prepared],
     prove: Callable[[Any, Any, int, int | None], list[Proof]],
     sample: Callable[[Any], list[list[int]]],
-    transport: Wire = "native",
+    transport: Transport = "native",
 ) -> TrainingResult:
     """Run one training to a published student.
 

@@ -35,7 +35,7 @@ async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     observations: list[ToolMessage] = []
     spent: list[Spent] = []
     waited, stop = 0.0, None
-    before = state.get("searches") or []
+    before = state.get("tool_uses") or []
     for call in last.tool_calls:
         looked = sum(row["tool"] in ARGUMENT for row in [*before, *rows])
         if call["name"] in ARGUMENT and looked >= context.board.limits.searches:
@@ -61,7 +61,7 @@ async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
         observations.append(said)
     return {
         "messages": observations,
-        "searches": rows,
+        "tool_uses": rows,
         "stop": stop,
         "spent": spent,
         "tool_seconds": state.get("tool_seconds", 0.0) + waited,
@@ -77,7 +77,7 @@ def shown(call: ToolCall) -> str:
 async def one(
     call: ToolCall, state: Episode, context: Context, earlier: list[dict[str, Any]], seconds: float | None
 ) -> tuple[dict[str, Any], list[Spent]]:
-    """Run one call; its row (graphs.trajectory.Search as plain values) and what it cost.
+    """Run one call; its row (graphs.trajectory.ToolUse as plain values) and what it cost.
 
     Args:
         seconds: what the episode has left; None = there is no limit.
@@ -120,6 +120,7 @@ async def stale(context: Context, query: str, earlier: list[dict[str, Any]]) -> 
     if earlier:
         return str(earlier[-1]["extract"])
     top = context.board.top_k
-    found = (await library_of(context)).search(query, 2 * top)[top:]
-    parts = [f"[{n}] {chunk.title}\n{nearest_lines(query, chunk, 2)}" for n, (chunk, _) in enumerate(found, 1)]
+    found, _ = await (await library_of(context)).asearch(query, 2 * top)
+    rest = enumerate(found[top:], 1)
+    parts = [f"[{n}] {chunk.title}\n{nearest_lines(query, chunk, 2)}" for n, (chunk, _) in rest]
     return "\n\n".join(parts) or NOTHING

@@ -1,6 +1,7 @@
 """Which board an episode was played on, as one hash, and which players sat there.
 
-Rows of a leaderboard are comparable when graph, prompts, tools, limits, verifier and library agree. The mode is no part
+Rows of a leaderboard are comparable when graph, prompts, tools, limits, verifier, library and index
+agree. The mode is no part
 of it: the closed-book arm is the same board with the search taken away, and its row says so.
 """
 
@@ -52,11 +53,12 @@ def played_files() -> list[Path]:
     """The modules that decide how an episode goes."""
     import agents
     import agents.corpus
+    import agents.corpus.indexes
     import agents.toolcalls
     import agents.tools
     import graphs
 
-    rooms = (agents, agents.corpus, agents.tools, agents.toolcalls, graphs)
+    rooms = (agents, agents.corpus, agents.corpus.indexes, agents.tools, agents.toolcalls, graphs)
     folders = (Path(str(room.__file__)).parent for room in rooms)
     found = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem not in NO_PLAY]
     return found + [Path(str(agents.models.__file__)).with_name(f"{name}.py") for name in ("rendering", "structured")]
@@ -65,12 +67,14 @@ def played_files() -> list[Path]:
 def board_parts(context: Context) -> dict[str, str]:
     """Name -> hash of each thing that must agree."""
     rules = context.board.model_dump(exclude={"tools", "mcp"})
+    library = open_library(context)
     return {
         "graph": digest(graph_shape(), code_digest()),
         "prompts": digest(every_prompt()),
         "tools": digest(offered(context.board), own_tools(context.board)),
         "rules": digest(rules, context.verify, context.faults and context.faults.model_dump()),
-        "library": digest(open_library(context).hash),
+        "library": digest(library.hash),
+        "index": digest(library.fingerprint),
     }
 
 

@@ -1,9 +1,9 @@
 """A stored trajectory as the graph's own states again: one update for each node that ran, to open it as a thread.
 
 Folded by the state's reducers, the updates end in what the trajectory records. Messages and tool calls get ids made of
-the episode's key, so a message edited under its id takes the old one's place. Two things are not on record: what a call
-cost alone (each role's sums are spread over its calls) and how a malformed call looked before it was sent back (it
-stands as the text that the record has, marked).
+the episode's key, so a message edited under its id takes the old one's place. How a malformed call looked before it was
+sent back is not on record (it stands as the text that the record has, marked); nor is, in records of version 1, what a
+call cost alone (each role's sums are spread over its calls).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agents.task import Task
 
 from .episode import opening_state
 from .react import closing
-from .trajectory import Search, Trajectory, Verdict
+from .trajectory import COSTS, Call, ToolUse, Trajectory, Verdict, account_of
 
 BY_REASON = ("loop", "limit:context", "refused")
 """Stops that the reason node gives together with the agent's last message."""
@@ -102,9 +102,9 @@ class Replay:
             return [reason, step("repair", stop)]
         if row.get("tool_calls"):
             begun, self.observed = self.observed, self.observed + len(others)
-            searches = [search.model_dump(mode="json") for search in self.played.searches[begun : self.observed]]
+            rows = [row.model_dump(mode="json") for row in self.played.tool_uses[begun : self.observed]]
             early = stop if len(others) < len(row["tool_calls"]) else {}
-            return [reason, step("act", {"messages": others, "searches": searches, **early})]
+            return [reason, step("act", {"messages": others, "tool_uses": rows, **early})]
         return [reason, step("verify", self.judged(at, others, stop))]
 
     def judged(self, at: int, others: list[dict[str, Any]], stop: dict[str, str]) -> dict[str, Any]:
@@ -143,8 +143,8 @@ class Replay:
                 plain["additional_kwargs"]["node"] = row["node"]
             return {"type": "human", **plain}
         if row["role"] == "tool":
-            search = self.search_of(at)
-            failed = search is not None and search.error is not None
+            use = self.use_of(at)
+            failed = use is not None and use.error is not None
             called = {"name": row["name"], "tool_call_id": f"{key}-{row['tool_call_id']}"}
             return {"type": "tool", **plain, **called, "status": "error" if failed else "success"}
         for name in ("reasoning_content", "malformed"):
@@ -161,10 +161,10 @@ class Replay:
         ]
         return {"type": "ai", **plain}
 
-    def search_of(self, at: int) -> Search | None:
+    def use_of(self, at: int) -> ToolUse | None:
         """The record of the tool call whose observation is row `at`."""
         before = sum(row["role"] == "tool" for row in self.rows[:at])
-        return self.played.searches[before] if before < len(self.played.searches) else None
+        return self.played.tool_uses[before] if before < len(self.played.tool_uses) else None
 
 
 def step(node: str, values: dict[str, Any]) -> Superstep:
@@ -191,12 +191,19 @@ def spread(steps: list[Superstep], trajectory: Trajectory) -> None:
     turns = [each for each in steps if each["as_node"] == "reason"]
     for role, cost in roles.items():
         places = [each for each in steps if each["as_node"] == ROLES.get(role, "reason")] or turns
-        rows = shared(role, cost)
+        rows = [spent_of(each) for each in trajectory.calls if account_of(each.role) == role]
+        rows = rows if len(rows) == cost.calls else shared(role, cost)
         for number, row in enumerate(rows):
             places[number * len(places) // len(rows)]["values"].setdefault("spent", []).append(row)
     mended = [name for name, times in trajectory.mended.items() for _ in range(times)]
     if mended:
         turns[0]["values"]["mended"] = mended
+
+
+def spent_of(call: Call) -> Spent:
+    """The row of a call on record."""
+    said = call.model_dump(mode="json", exclude=set(COSTS))
+    return cast(Spent, {**{name: getattr(call, name) for name in COSTS}, "role": account_of(call.role), "call": said})
 
 
 def shared(role: str, cost: Account) -> list[Spent]:

@@ -34,7 +34,7 @@ from agents.tools import offered
 from .board import board_hash, episode_key, team_identity
 from .labels import label_of
 from .react import graph
-from .trajectory import Search, Trajectory, Usage, Verdict
+from .trajectory import COSTS, Call, ToolUse, Trajectory, Usage, Verdict, without_sent_back
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def thawed(text: str) -> Episode:
 def record(state: Mapping[str, Any], task: Task, table: Table, *, sample: int, seconds: float) -> Trajectory:
     """The trajectory of a graph state that has ended."""
     context = table.context
-    searches = tuple(Search.model_validate(row) for row in state.get("searches") or [])
+    tool_uses = tuple(ToolUse.model_validate(row) for row in state.get("tool_uses") or [])
     verdict = Verdict.model_validate(state["verdict"]) if state.get("verdict") else None
     stop = state.get("stop") or "limit:rounds"
     repairs, revisions = state.get("repairs", 0), state.get("revisions", 0)
@@ -144,17 +144,27 @@ def record(state: Mapping[str, Any], task: Task, table: Table, *, sample: int, s
         board=table.board,
         messages=tuple(plain_messages(state.get("messages") or [])),
         tools=offered(context.board) if context.mode == "react" else (),
-        searches=searches,
+        tool_uses=tool_uses,
         answer=state.get("answer"),
         choice=state.get("choice"),
         quotes=tuple(state.get("quotes") or ()),
         verdict=verdict or Verdict(well_formed=False),
         stop=stop,
-        label=label_of(stop, verdict, searches, repairs + revisions),
+        label=label_of(stop, verdict, tool_uses, repairs + revisions),
         mended=dict(Counter(state.get("mended") or ())),
         repairs=repairs,
         revisions=revisions,
+        calls=recorded_calls(state.get("spent") or []),
         usage=usage_of(state.get("spent") or [], calls=state.get("steps", 0), seconds=seconds),
+    )
+
+
+def recorded_calls(rows: Sequence[Spent]) -> tuple[Call, ...]:
+    """What the model calls of an episode said, in the order in which they ended."""
+    return tuple(
+        Call.model_validate({**row["call"], **{name: row[name] for name in COSTS}})  # type: ignore[literal-required]
+        for row in rows
+        if "call" in row
     )
 
 
@@ -191,7 +201,7 @@ def plain_messages(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
             rows.append({**row, "node": "act", "train": False})
         elif isinstance(message, AIMessage):
             rows.append(plain_turn(message, text, names))
-    return rows
+    return without_sent_back(rows)
 
 
 def plain_turn(message: AIMessage, text: str, names: dict[str, str]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .trajectory import Search, Verdict
+from .trajectory import ToolUse, Verdict
 
 LABELS = {
     "accepted": "answered at once, and every check passed",
-    "recovered": "accepted, after a tool had failed; the rows of `searches` name tool and fault",
+    "recovered": "accepted, after a tool had failed; the rows of `tool_uses` name tool and fault",
     "revised": "accepted, after a critique or a malformed call had been sent back",
     "wrong": "the answer is not the gold, or the judge says that it does not answer the question",
     "ungrounded": "a quote is missing or stands in nothing retrieved, or the judge finds the answer unsupported",
@@ -25,7 +25,7 @@ LABELS = {
 _UNGROUNDED = {"no_quote", "ungrounded", "empty_quote", "unsupported"}
 
 
-def label_of(stop: str, verdict: Verdict | None, searches: Sequence[Search], sent_back: int) -> str:
+def label_of(stop: str, verdict: Verdict | None, tool_uses: Sequence[ToolUse], sent_back: int) -> str:
     """The label of an episode.
 
     Args:
@@ -46,4 +46,4 @@ def label_of(stop: str, verdict: Verdict | None, searches: Sequence[Search], sen
         return "ungrounded"
     if sent_back:
         return "revised"
-    return "recovered" if any(row.error or row.fault for row in searches) else "accepted"
+    return "recovered" if any(row.error or row.fault for row in tool_uses) else "accepted"

@@ -76,12 +76,14 @@ async def reason(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     except OutOfBudget:
         return {"stop": "paused"}
     message, again = own_ids(history, turn.message)
+    *before, row = turn.spent
+    row = {**row, "call": {**row["call"], "turn": len(history) + len(fresh)}}
     mended = [*turn.mended, *again]
     count(*mended)
     return {
         "messages": [*fresh, message],
         "steps": state.get("steps", 0) + 1,
-        "spent": turn.spent,
+        "spent": [*before, row],
         "mended": mended,
         "stop": ended(state, history, message),
     }
@@ -103,7 +105,7 @@ def ended(state: Episode, history: Sequence[AnyMessage], reply: AIMessage) -> st
         return "limit:context"
     if finish == "content_filter" or reply.additional_kwargs.get("refusal"):
         return "refused"
-    rows = state.get("searches") or []
+    rows = state.get("tool_uses") or []
     failed = bool(rows) and bool(rows[-1]["error"] or rows[-1]["fault"])  # asking again after a failure is no loop
     return "loop" if not failed and repeated(history, reply) else None
 
@@ -180,7 +182,7 @@ async def verify(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     if context.verify == "off":
         return {**update, "stop": stop}
     passages = await retrieved(state, context)
-    searched = bool(state.get("searches"))
+    searched = bool(state.get("tool_uses"))
     failed = verifier.failed_checks(final, options, passages, searched)
     left = context.board.limits.revisions - state.get("revisions", 0) if context.verify == "revise" else 0
     judged: dict[str, Any] | None = None
@@ -226,7 +228,7 @@ def closing(messages: Sequence[AnyMessage]) -> Final:
 async def retrieved(state: Episode, context: Context) -> list[str]:
     """What this episode's tools brought: title and text of each chunk, and the words of tools that bring no chunks."""
     library = await library_of(context)
-    rows = state.get("searches") or []
+    rows = state.get("tool_uses") or []
     names = {hit["chunk"] for row in rows for hit in row["hits"]}
     told = [row["extract"] for row in rows if not row["hits"] and not row["error"]]
     return [f"{chunk.title}\n{chunk.text}" for chunk in (library.chunk(name) for name in sorted(names))] + told

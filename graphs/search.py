@@ -43,8 +43,10 @@ async def retrieve(state: Lookup, runtime: Runtime[Context]) -> dict[str, Any]:
 async def looked_up(context: Context, query: str, rewritten: str) -> dict[str, Any]:
     """What `retrieve` finds, as state of the subgraph."""
     library = await library_of(context)
-    found = library.search(rewritten, context.board.top_k)
-    update = {"rewritten": rewritten, "hits": [(chunk.id, round(score, 4)) for chunk, score in found]}
+    found, spent = await library.asearch(rewritten, context.board.top_k)
+    update: dict[str, Any] = {"rewritten": rewritten, "hits": [(chunk.id, round(score, 4)) for chunk, score in found]}
+    if spent:
+        update["spent"] = spent
     if context.board.extract != "seat":
         update["extract"] = search.extract(context, query, [chunk for chunk, _ in found])
     return update
@@ -65,7 +67,7 @@ async def extract(state: Lookup, runtime: Runtime[Context]) -> dict[str, Any]:
 
 builder = StateGraph(Lookup, context_schema=Context)
 builder.add_node("rewrite", rewrite, retry_policy=PROVIDER_RETRIES)
-builder.add_node("retrieve", retrieve)
+builder.add_node("retrieve", retrieve, retry_policy=PROVIDER_RETRIES)
 builder.add_node("extract", extract, retry_policy=PROVIDER_RETRIES)
 builder.add_conditional_edges(START, begin, ["rewrite", "retrieve"])
 builder.add_edge("rewrite", "retrieve")
@@ -78,8 +80,8 @@ graph = builder.compile(name="search")
 async def find(context: Context, query: str, seconds: float | None = None) -> dict[str, Any]:
     """The subgraph's last state for a query.
 
-    Where no seat takes part, all of it is one function, which is called without the graph round it: of 1.8 ms of CPU a
-    call that LangGraph took, 0.3 were the subgraph's.
+    Where no endpoint takes part, all of it is one function, which is called without the graph round it: of 1.8 ms of
+    CPU a call that LangGraph took, 0.3 were the subgraph's.
 
     Args:
         seconds: what the episode has left for its seats; None = only their own `timeout` counts.
@@ -88,7 +90,8 @@ async def find(context: Context, query: str, seconds: float | None = None) -> di
         ProviderError: an endpoint failed for good.
         TimeoutError: `seconds` have passed.
     """
-    if context.team.search is None and context.board.extract != "seat":
+    seated = context.team.search is not None or context.board.extract == "seat"
+    if not seated and not (await library_of(context)).index.remote:
         return await looked_up(context, query, query)
     found: dict[str, Any] = await graph.ainvoke({"query": query, "seconds": seconds}, context=context)
     return found

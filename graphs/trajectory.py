@@ -1,20 +1,40 @@
 """The trajectory: the one record of an episode, JSON in and out.
 
 Messages are in OpenAI's chat form (`tool_calls` with their arguments as a dict), each with the node that wrote it and
-whether a student is trained on it. A teacher's hidden reasoning stays beside its message as `reasoning_content`.
+whether a student is trained on it (`train`; no turn that was sent back is). A teacher's hidden reasoning stays beside
+its message as `reasoning_content`. Beside the messages stands every model call by role (`calls`), of the reasoning
+agent as the number of its message.
+
+Records of version 1 are read too: they hold no calls, their tool uses are called `searches`, and a turn that a critique
+sent back is marked as trained in them, which is put right when they are read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from agents.models.meter import Account
+from agents.tools.schemas import BUILTIN
 
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
+READABLE = (1, 2)
+"""Versions of a record that are read."""
+CallRole = Literal["reason", "first_thought", "rewrite", "extract", "judge"]
+COSTS = ("prompt", "completion", "cached", "usd", "seconds")
+"""Fields of a call that say what it cost."""
+SENT_BACK = ("repair", "verify")
+"""Nodes whose message says that the turn before it was not accepted."""
+
+
+def account_of(role: str) -> str:
+    """The role of a team on whose account a call of this role is (`Usage.roles`)."""
+    return {"first_thought": "reason", "rewrite": "search"}.get(role, role)
 
 
 class Hit(BaseModel):
@@ -26,8 +46,8 @@ class Hit(BaseModel):
     score: float
 
 
-class Search(BaseModel):
-    """One tool call of an episode: what was asked, what came, what the extractor left of it."""
+class ToolUse(BaseModel):
+    """One tool call of an episode, whatever the tool: what was asked, what came, what the extractor left of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,6 +64,41 @@ class Search(BaseModel):
     """The fault that was put in on purpose, of `agents.context.FaultKind`."""
     extract: str
     """The observation's text as the reasoning agent read it."""
+
+    @property
+    def of_library(self) -> bool:
+        """Whether it looked into the library: a search, or a page that was opened or searched for words."""
+        return self.tool in BUILTIN
+
+
+class Call(BaseModel):
+    """One model call of an episode that was answered, whatever its role."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: CallRole
+    model: str
+    """Provider and model, without the URL."""
+    sampling: dict[str, Any] = Field(default_factory=dict)
+    """temperature, max_tokens, and what else went with the request: `stop`, the name of a schema."""
+    turn: int | None = None
+    """Where the reply stands in `Trajectory.messages`, of the reasoning agent's calls."""
+    messages: tuple[dict[str, Any], ...] = ()
+    """The request in OpenAI's chat form, before a transport put tools and calls into words; empty where it is the
+    episode's own messages before `turn`."""
+    reply: dict[str, Any] | None = None
+    """The reply in the same form; None where it is the message at `turn`."""
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dumped: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fields at their defaults are left out: a turn's own call is 150 bytes of the ledger."""
+        plain = type(self).model_fields
+        return {name: value for name, value in dumped(self).items() if getattr(self, name) != plain[name].default}
 
 
 class Verdict(BaseModel):
@@ -92,7 +147,7 @@ class Trajectory(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     key: str
     task_id: str
     team: str
@@ -106,7 +161,10 @@ class Trajectory(BaseModel):
     messages: tuple[dict[str, Any], ...]
     tools: tuple[dict[str, Any], ...] = ()
     """JSON schemas of the tools that the reasoning agent was offered."""
-    searches: tuple[Search, ...] = ()
+    tool_uses: tuple[ToolUse, ...] = ()
+    """Every tool call that was run, in order; see `searches`."""
+    calls: tuple[Call, ...] = ()
+    """Every model call that was answered, in order; none in records of version 1."""
     answer: str | None = None
     """The final answer as given; None where the episode ended without one."""
     choice: str | None = None
@@ -127,6 +185,28 @@ class Trajectory(BaseModel):
     """Critiques that were sent back."""
     usage: Usage = Field(default_factory=Usage)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_1(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        read = dict(given)
+        if "searches" in read:
+            read.setdefault("tool_uses", read.pop("searches"))
+        if read.get("version") == 1 and isinstance(read.get("messages"), (list, tuple)):
+            read |= {"version": VERSION, "messages": without_sent_back(read["messages"])}
+        return read
+
+    @property
+    def searches(self) -> tuple[ToolUse, ...]:
+        """The tool calls that looked into the library; those of own tools and MCP servers are not among them."""
+        return tuple(use for use in self.tool_uses if use.of_library)
+
+    @property
+    def could_search(self) -> bool:
+        """Whether the player was offered a tool that looks into the library."""
+        return any(tool.get("function", {}).get("name") in BUILTIN for tool in self.tools)
+
     def to_json(self) -> str:
         """One line of JSON."""
         return self.model_dump_json()
@@ -135,6 +215,49 @@ class Trajectory(BaseModel):
     def from_json(cls, line: str) -> Trajectory:
         """Inverse of `to_json`; raises pydantic's ValidationError for anything else."""
         return cls.model_validate_json(line)
+
+
+def without_sent_back(messages: Sequence[Any]) -> list[Any]:
+    """The messages with `train` off at each turn that the next message sends back."""
+    rows = list(messages)
+    for at, (row, after) in enumerate(pairwise(rows)):
+        sent_back = isinstance(after, dict) and after.get("node") in SENT_BACK
+        if sent_back and isinstance(row, dict) and row.get("role") == "assistant":
+            rows[at] = {**row, "train": False}
+    return rows
+
+
+class RoleCall(BaseModel):
+    """A model call with its whole request and reply: what a student of its role is made of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    """Of the episode."""
+    task_id: str
+    team: str
+    call: Call
+    messages: tuple[dict[str, Any], ...]
+    """The request."""
+    reply: dict[str, Any]
+    tools: tuple[dict[str, Any], ...] = ()
+    """What was offered with it."""
+
+
+def calls_of(trajectories: Iterable[Trajectory], role: CallRole) -> Iterator[RoleCall]:
+    """Every call of a role in episodes, with the history as the request of a turn.
+
+    A turn that was sent back is there too: its reply's `train` is off.
+    """
+    for t in trajectories:
+        for call in t.calls:
+            if call.role != role:
+                continue
+            reply = call.reply if call.turn is None else t.messages[call.turn]
+            request = call.messages or (t.messages[: call.turn] if call.turn is not None else ())
+            tools = t.tools if role == "reason" else ()
+            about = {"key": t.key, "task_id": t.task_id, "team": t.team, "call": call, "tools": tools}
+            yield RoleCall.model_validate({**about, "messages": request, "reply": reply or {}})
 
 
 def digest(*parts: object) -> str:

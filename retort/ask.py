@@ -193,7 +193,7 @@ def ending(state: Mapping[str, Any], context: Context, seconds: float) -> str:
     asked, told = sum(row["prompt"] for row in spent), sum(row["completion"] for row in spent)
     usd = sum(row["usd"] for row in spent)
     cost = f", {usd:.4f} USD" if usd else ""
-    tools = len(state.get("searches") or ())
+    tools = len(state.get("tool_uses") or ())
     lines.append(f"{state.get('steps', 0)} turns, {tools} tool calls, {asked} + {told} tokens{cost}, {seconds:.2f} s")
     return "\n".join(lines)
 
@@ -203,7 +203,7 @@ def place_of(quote: str, state: Mapping[str, Any], context: Context) -> str:
     from agents.verify import grounded
     from graphs.library import open_library
 
-    rows = state.get("searches") or []
+    rows = state.get("tool_uses") or []
     library = open_library(context)
     for name in dict.fromkeys(hit["chunk"] for row in rows for hit in row["hits"]):
         chunk = library.chunk(name)

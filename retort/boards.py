@@ -14,7 +14,7 @@ COLLECTED = "board_collect.json"
 """File of the run folder: the parts of the board of the last collecting."""
 NOTES = "leaderboard_notes.json"
 """File of the run folder: what a reader of the leaderboard must know beside its own notes, a list of sentences."""
-COMPARED = {"prompts": "prompts", "tools": "tools", "graph": "graph (or code that plays)"}
+COMPARED = {"prompts": "prompts", "tools": "tools", "graph": "graph (or code that plays)", "index": "index"}
 """Part that must agree -> what it is called."""
 
 

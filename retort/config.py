@@ -1,6 +1,7 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
-Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [exam] in
+Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [index] in
+agents/corpus/indexes/, [exam] in
 distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
 """
 
@@ -14,7 +15,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from agents.context import Board, Mode, Seat, Team, ToolFaults, Verify, Wire
+from agents.context import Board, Mode, Seat, Team, ToolFaults, Transport, Verify
+from agents.corpus.indexes import IndexConfig
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.models.meter import Budget
@@ -114,7 +116,7 @@ class StudentConfig(Section):
     """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
-    transport: Wire = "native"
+    transport: Transport = "native"
     """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
@@ -135,7 +137,7 @@ class Arm(Section):
     team: str
     """base, cpt, student, or a name of [teams]."""
     mode: Mode = "react"
-    """cot: closed book, nothing to search."""
+    """cot, answer: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
     """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options.
 
@@ -192,6 +194,7 @@ class RunConfig(Section):
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
     seed: int = 0
     corpus: CorpusConfig
+    index: IndexConfig = IndexConfig()
     exam: ExamConfig = ExamConfig()
     board: Board = Board()
     teams: dict[str, SeatedTeam] = Field(

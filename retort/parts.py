@@ -11,13 +11,14 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from agents.context import Board, Team
 from agents.corpus.documents import pages
-from graphs.board import seat_parts, tool_files, weights_digest
+from agents.corpus.indexes import IndexConfig, fingerprint
+from agents.errors import ConfigError
+from graphs.board import module_file, seat_parts, tool_files, weights_digest
 from graphs.contents import sha256_of
 from graphs.trajectory import digest
 
@@ -123,12 +124,22 @@ def corpus(manuals: Path | None, facts: Path | None) -> Parts:
     return {"corpus.manuals": digest(told), "corpus.facts": content(facts)}
 
 
-def package(name: str) -> Parts:
-    """The version of an installed package."""
-    try:
-        return {f"package.{name}": version(name)}
-    except PackageNotFoundError:
-        return {f"package.{name}": ABSENT}
+def index(config: IndexConfig) -> Parts:
+    """What an index is and what it is made of: code, packages, embedding models; no code of the user's own is run."""
+    found: Parts = {}
+    for each in config.every():
+        place = each.kind.rpartition(":")[0]
+        if place:
+            path = module_file(place)
+            found[f"index.{Path(place).name}"] = ABSENT if path is None else content(path)
+            continue
+        try:
+            about = {} if each.parts() else fingerprint(each, sha256_of)  # a hybrid's keys stand under config.index
+        except ConfigError:  # said by what builds or opens it
+            about = {"kind": ABSENT}
+        found |= {f"package.{name}": digest(number) for name, number in about.pop("packages", {}).items()}
+        found |= {f"index.{each.kind}.{name}": digest(value) for name, value in about.items()}
+    return found
 
 
 def players(team: Team) -> Parts:
@@ -186,6 +197,9 @@ def told(name: str) -> str:
     }
     if kind == "template":
         return f"the chat template of [{rest}]"
+    if kind == "index":
+        part, _, what = rest.partition(".")
+        return f"the {what} of the {part} index" if what and what != "py" else f"the index {rest}"
     if kind == "package":
         return f"the package {rest}"
     return words.get(name, rest)

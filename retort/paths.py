@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.context import Seat
+from agents.corpus.indexes import IndexConfig
 from agents.providers import known_provider, split_spec
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     )
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
-    own = {"corpus": corpus, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    index = absolute_index(config.index, root)
+    own = {"corpus": corpus, "index": index, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
     return config.model_copy(update=own)
 
 
@@ -57,6 +59,23 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
 
     roles = team.named("").seats()
     return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})
+
+
+PLACES = ("model", "folder", "file", "path")
+"""Keys of an index that may name a folder or a file beside run.toml."""
+
+
+def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
+    """An index with the file of its kind, and the folders and files that it names, resolved against `root`."""
+    rest = config.rest
+    for key in PLACES:
+        value = rest.get(key)
+        if isinstance(value, str) and "url" not in rest and (root / value).exists():
+            rest[key] = str((root / value).resolve())
+    parts = {name: absolute_index(part, root).model_dump(mode="json") for name, part in config.parts().items()}
+    if parts:
+        rest["parts"] = {**rest["parts"], **parts}
+    return IndexConfig.model_validate({"kind": absolute_tool(config.kind, root), **rest})
 
 
 def absolute_tool(spec: str, root: Path) -> str:

@@ -148,13 +148,14 @@ def index(run: Run) -> str:
         from agents.corpus.sources import stdlib
 
         documents, facts = stdlib.documents(), stdlib.facts()
-    library = Library.build(documents)
+    library = Library.build(documents, index=run.config.index)
     library.save(run.folder / "library")
     write_jsonl(run.folder / "facts.jsonl", facts)
     write_jsonl(run.folder / lines.SKIPPED, rows)
     for line in lines.passed_over(rows, run.folder / lines.SKIPPED):
         say(f"  {line}")
-    return f"{len(documents)} pages, {len(library.chunks)} chunks, {len(facts)} facts{lines.left_out(rows)}"
+    note = f", {library.index.note}" if library.index.note else ""
+    return f"{len(documents)} pages, {len(library.chunks)} chunks{note}, {len(facts)} facts{lines.left_out(rows)}"
 
 
 def exam(run: Run) -> str:
@@ -248,7 +249,7 @@ def dataset(run: Run) -> str:
         table = Table.lay(context)
         current |= {table.key(task, n) for task in part for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
-        result = sort_ledger(every, ledger, run.config.dataset.per_task, current)
+        result = sort_ledger(every, ledger, run.config.dataset.per_task, current, run.config.dataset.drop)
         if len(result.kept) + len(result.dropped) != len(ledger):
             raise ProofError(
                 f"{len(result.kept)} kept + {len(result.dropped)} dropped is not {len(ledger)} in the ledger"

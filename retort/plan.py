@@ -230,7 +230,7 @@ def estimate(tasks: Sequence[Task], modes: Sequence[str], form: Form = "free") -
     episodes = calls = prompts = replies = 0
     for task in tasks:
         for mode in modes:
-            turns = 1 if mode == "cot" else max(1, len(task.hops)) + 1
+            turns = 1 if mode != "react" else max(1, len(task.hops)) + 1
             opening = len(prompt(mode)) + len(ask(task.question, task.shown(form))) + 200
             episodes += 1
             calls += turns

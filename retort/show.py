@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from .boards import NOTES
 from .folders import LEDGERS
 
 WIDTH = 100
+CALL_CHARS = 60
+"""Characters of a request or a reply on the line of a call."""
 
 
 def leaderboard_text(run: Path) -> str:
@@ -91,7 +94,7 @@ def episode_text(trajectory: Trajectory) -> str:
     for message in t.messages:
         lines += turn_lines(message)
     lines.append("-" * WIDTH)
-    lines += [f"fault   {row.fault} put into {row.tool}({printable(row.query)!r})" for row in t.searches if row.fault]
+    lines += [f"fault   {row.fault} put into {row.tool}({printable(row.query)!r})" for row in t.tool_uses if row.fault]
     if t.mended:
         lines.append("mended  " + ", ".join(f"{name} {times}" for name, times in t.mended.items()))
     if t.verdict.judge:
@@ -100,6 +103,7 @@ def episode_text(trajectory: Trajectory) -> str:
         lines.append(f"agrees  with {t.agreement:.0%} of its task's samples")
     usage = t.usage
     named = f" = option {t.choice!r}" if t.form == "choice" else ""
+    lines += call_lines(t)
     for role, cost in usage.roles.items():
         usd = f", {cost.usd:.4f} USD" if cost.usd else ""
         lines.append(f"{role:<8}{cost.calls} calls, {cost.prompt} + {cost.completion} tokens{usd}")
@@ -108,6 +112,27 @@ def episode_text(trajectory: Trajectory) -> str:
         f"{usage.prompt} + {usage.completion} tokens, {usage.seconds:.2f} s"
     )
     return "\n".join(lines)
+
+
+def call_lines(trajectory: Trajectory) -> list[str]:
+    """How often each role called a model, and a line for each call that stands in no message of the episode."""
+    times = Counter(call.role for call in trajectory.calls)
+    if not times:
+        return []
+    lines = ["calls   " + ", ".join(f"{role} {number}" for role, number in times.items())]
+    for call in trajectory.calls:
+        if call.reply is not None:
+            asked, came = (
+                shorten(row.get("content")) for row in (call.messages[-1] if call.messages else {}, call.reply)
+            )
+            lines.append(f"  {call.role} {asked} -> {came}, {call.prompt} + {call.completion} tokens")
+    return lines
+
+
+def shorten(text: object) -> str:
+    """The start of a text, quoted on one line."""
+    flat = " ".join(str(text or "").split())
+    return repr(flat if len(flat) <= CALL_CHARS else f"{flat[:CALL_CHARS]}…")
 
 
 def wrapped(text: str) -> list[str]:

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from .pipeline import Run
 
 LIBRARY = ("agents/files.py", "agents/corpus/**/*.py")
+LIBRARY_FILES = ("library/chunks.jsonl", "library/library.json")
+"""What an episode reads of the library: the chunks, and which index is asked (where its model lies is no matter)."""
 PLAY = (
     "agents/*.py",
     "agents/corpus/*.py",
+    "agents/corpus/indexes/*.py",
     "agents/prompts/*",
     "agents/models/*.py",
     "agents/models/templates/*.py",
@@ -48,6 +51,7 @@ TRAINING = (
     "agents/models/templates/*.py",
     "agents/providers/hf.py",
     "agents/toolcalls/*.py",
+    "agents/tools/schemas.py",
     "finetune/*.py",
 )
 COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
@@ -81,9 +85,9 @@ def corpus(run: Run) -> Parts:
     return parts.corpus(run.config.corpus.manuals, run.config.corpus.facts)
 
 
-def index_package(run: Run) -> Parts:
-    """What writes and reads the index."""
-    return parts.package("bm25s")
+def index(run: Run) -> Parts:
+    """What the index is: its own code, its packages, its embedding model."""
+    return parts.index(run.config.index)
 
 
 def tools(run: Run) -> Parts:
@@ -146,11 +150,11 @@ STAGES: dict[str, Stage] = {
             "index",
             "manuals -> library",
             (),
-            ("corpus.source",),
+            ("corpus.source", "index"),
             (),
             (*LIBRARY, "agents/folders.py", "retort/pipeline.py:index"),
             ("library", "facts.jsonl", "skipped.jsonl"),
-            (corpus, index_package),
+            (corpus, index),
         ),
         Stage(
             "exam",
@@ -172,7 +176,7 @@ STAGES: dict[str, Stage] = {
             "teacher team -> ledger",
             ("exam",),
             COLLECTED,
-            ("exam.jsonl", "held_out.json", "library/chunks.jsonl"),
+            ("exam.jsonl", "held_out.json", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "retort/pipeline.py:collect"),
             ("ledger.sqlite", "collect.json", COLLECTED_BOARD),
             (teacher, tools),
@@ -183,7 +187,7 @@ STAGES: dict[str, Stage] = {
             ("collect",),
             # Which episodes of the ledger are asked for follows from all that collecting follows from.
             ("dataset", *COLLECTED),
-            ("exam.jsonl", "held_out.json", "library/chunks.jsonl", "ledger.sqlite"),
+            ("exam.jsonl", "held_out.json", *LIBRARY_FILES, "ledger.sqlite"),
             (
                 *PLAY,
                 "distill/dataset.py",
@@ -225,7 +229,7 @@ STAGES: dict[str, Stage] = {
             "arms -> scores on the held-out exam",
             ("exam", "cpt", "sft"),
             ("evaluate.tasks", "evaluate.forms", "board"),
-            ("exam.jsonl", "library/chunks.jsonl"),
+            ("exam.jsonl", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
             + ("evals/scores.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
             ("scores", "board.json"),
@@ -249,9 +253,13 @@ STAGES: dict[str, Stage] = {
                 "agents/answers.py",
                 "agents/context.py",
                 "agents/corpus/*.py",
+                "agents/corpus/indexes/*.py",
+                "agents/own_code.py",
                 "agents/providers/*.py",
                 "agents/redaction.py",
+                "agents/registry.py",
                 "agents/task.py",
+                "agents/tools/schemas.py",
                 "distill/exam/baselines.py",
                 "distill/exam/cues.py",
                 "distill/exam/drafts.py",

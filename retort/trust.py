@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agents.context import Board, McpServer, Seat
+from agents.corpus.indexes import IndexConfig
 from agents.errors import RetortError, SeatError, TrustError
 from agents.files import write_json
 from agents.models.bases import tiny_base
@@ -57,7 +58,7 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *templates(config)]
+    found = [*tools(config.board), *servers(config.board), *templates(config), *index(config.index)]
     for team, seated in config.teams.items():
         for role, seat in seated.named(team).seats().items():
             found += [*classes(f"teams.{team}.{role}", seat), *sent(f"teams.{team}.{role}", seat)]
@@ -105,6 +106,25 @@ def classes(role: str, seat: Seat) -> Iterator[Item]:
         seat.key_env,
         code_of(place),
     )
+
+
+def index(config: IndexConfig) -> Iterator[Item]:
+    """Indexes of the user's own, whose code runs, and the key that one sends to an endpoint."""
+    for each in config.every():
+        place, colon, _ = each.kind.rpartition(":")
+        if colon:
+            yield item(f"the index {each.kind}: the code of its file runs here", "index", each.kind, code_of(place))
+        url, variable = each.rest.get("url"), each.rest.get("key_env", OPENAI)
+        if isinstance(url, str) and os.environ.get(str(variable)) and urlsplit(url).hostname not in HERE:
+            yield item(f"the index sends ${variable} and every query to {url}", "key", url, variable)
+
+
+def indexed(folder: Path) -> Iterator[Item]:
+    """What the index of a run folder's library names: it is opened as the folder says, whatever its run.toml says."""
+    try:
+        yield from index(IndexConfig.model_validate_json((folder / "library" / "index.json").read_bytes()))
+    except (OSError, ValueError):  # said where it is opened
+        return
 
 
 def servers(board: Board) -> Iterator[Item]:
@@ -203,9 +223,10 @@ def sent(role: str, seat: Seat) -> Iterator[Item]:
 
 
 def trained(folder: Path) -> list[Item]:
-    """What a run folder's students carry."""
+    """What a run folder's students carry, and what its library's index names."""
     places = sorted(path for path in (folder / "students").glob("*") if path.is_dir())
-    return list(dict.fromkeys(each for path in places for each in carried(str(path))))
+    found = [*(each for path in places for each in carried(str(path))), *indexed(folder)]
+    return list(dict.fromkeys(found))
 
 
 def file_hash(path: Path) -> str | None:

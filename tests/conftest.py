@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,8 +21,9 @@ import pytest
 
 from agents.models import close_seats
 
-STATE = tempfile.TemporaryDirectory(prefix="retort-tests-")
-os.environ["XDG_STATE_HOME"] = STATE.name  # what a test agrees to is nobody's who runs the tests
+STATE = tempfile.mkdtemp(prefix="retort-tests-")
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)  # mutmut imports this file many times in one process
+os.environ["XDG_STATE_HOME"] = STATE  # what a test agrees to is nobody's who runs the tests
 GUARD = Path(__file__).resolve().parent / "guard"
 if "RETORT_SILENCE" not in os.environ:
     os.environ["RETORT_SILENCE"] = tempfile.mkstemp(prefix="retort-silence-", suffix=".txt")[1]

@@ -28,7 +28,7 @@ OFFERS = {"text": "Action Input:", "hermes": "<tools>"}
 class Spoken(Scripted):
     """Lets another scripted seat answer, in the words of a text transport."""
 
-    wire: str
+    transport: str
     inner: Scripted
     slips: Callable[[str], str] | None = None
     """What becomes of a reply on its way, to play a model that does not keep to the form."""
@@ -42,7 +42,7 @@ class Spoken(Scripted):
 
     def told_of_tools(self, messages: list[BaseMessage]) -> bool:
         """Whether the system message tells of tools in this transport's way."""
-        return isinstance(messages[0], SystemMessage) and OFFERS[self.wire] in str(messages[0].content)
+        return isinstance(messages[0], SystemMessage) and OFFERS[self.transport] in str(messages[0].content)
 
     def read(self, messages: list[BaseMessage]) -> list[BaseMessage]:
         """The conversation as it was before it became text."""
@@ -51,7 +51,7 @@ class Spoken(Scripted):
             text = str(message.content)
             if isinstance(message, HumanMessage) and text.startswith(("Observation: ", "<tool_response>")):
                 last = next(m for m in reversed(found) if isinstance(m, AIMessage))
-                brought = BROUGHT[self.wire].findall(text)
+                brought = BROUGHT[self.transport].findall(text)
                 assert len(brought) == len(last.tool_calls)
                 ids = [call["id"] or "" for call in last.tool_calls]
                 found += [ToolMessage(each, tool_call_id=name) for each, name in zip(brought, ids, strict=True)]
@@ -65,7 +65,7 @@ class Spoken(Scripted):
         """An assistant's text with its calls."""
         calls: list[dict[str, Any]] = []
         begins = len(text)
-        for match in CALLS[self.wire].finditer(text):
+        for match in CALLS[self.transport].finditer(text):
             begins = min(begins, match.start())
             calls.append({"name": match["name"], "args": json.loads(match["args"]), "id": f"c{number}_{len(calls)}"})
         thought = text[:begins].removesuffix("\n") if calls else text
@@ -73,10 +73,10 @@ class Spoken(Scripted):
 
     def written(self, message: AIMessage) -> str:
         """A reply as text."""
-        parts = [f"Thought: {message.content}" if self.wire == "text" else str(message.content)]
+        parts = [f"Thought: {message.content}" if self.transport == "text" else str(message.content)]
         for call in message.tool_calls:
             args = json.dumps(call["args"])
-            if self.wire == "text":
+            if self.transport == "text":
                 parts.append(f"Action: {call['name']}\nAction Input: {args}")
             else:
                 parts.append(f'<tool_call>\n{{"name": "{call["name"]}", "arguments": {args}}}\n</tool_call>')

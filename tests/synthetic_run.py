@@ -12,7 +12,7 @@ from agents.task import LEVELS, Hop, Task
 from evals.rows import ArmSpec
 from evals.weighed import Option, Weighed
 from graphs.runner.collect import Collected
-from graphs.trajectory import Hit, Search, Trajectory, Usage, Verdict
+from graphs.trajectory import Hit, ToolUse, Trajectory, Usage, Verdict
 
 BOARD = "b0a2d00000000001"
 ARMS = (
@@ -60,7 +60,7 @@ def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajec
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": "\n".join([task.question, *letters]), "node": "task", "train": False}
     ]
-    searches: tuple[Search, ...] = ()
+    searches: tuple[ToolUse, ...] = ()
     if mode == "react":
         observation = f"[1] The kettle > {task.entities[0]}\nDefault: {task.gold}"
         query = {"name": "search", "arguments": {"query": task.entities[0]}}
@@ -71,7 +71,7 @@ def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajec
             {"role": "tool", "name": "search", "tool_call_id": "call_1", "content": observation, "node": "act"},
         ]
         hits = (Hit(chunk=task.evidence[0], score=7.5), Hit(chunk="kettle#other", score=1.0))
-        searches = (Search(query=task.entities[0], rewritten=task.entities[0], hits=hits, extract=observation),)
+        searches = (ToolUse(query=task.entities[0], rewritten=task.entities[0], hits=hits, extract=observation),)
     quotes = (f"Default: {task.gold}",) if searches and answer is not None else ()
     if answer is not None:
         lines = ["The manual shows it.", *(f"Quote: {quote}" for quote in quotes), f"Answer: {answer}"]
@@ -91,7 +91,7 @@ def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajec
         "mode": mode,
         "board": BOARD,
         "messages": tuple(messages),
-        "searches": searches,
+        "tool_uses": searches,
         "answer": answer,
         "choice": answer if answer in task.shown(form) else None,
         "quotes": quotes,
@@ -100,6 +100,11 @@ def episode(task: Task, team: str, answer: str | None, **changes: Any) -> Trajec
         "usage": Usage(prompt=400, completion=40, calls=len(searches) + 1, seconds=0.25),
     }
     return Trajectory.model_validate(fields | changes)
+
+
+def uses(rows: Iterable[dict[str, Any]]) -> tuple[ToolUse, ...]:
+    """Tool calls of plain rows."""
+    return tuple(ToolUse.model_validate(row) for row in rows)
 
 
 def wrong_option(task: Task) -> str:

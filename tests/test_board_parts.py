@@ -38,7 +38,7 @@ print(json.dumps(found))
 """
 PLAYING = (
     "agents/search.py",
-    "agents/corpus/index.py",
+    "agents/corpus/library.py",
     "agents/tools/kit.py",
     "agents/toolcalls/hermes.py",
     "graphs/react.py",
@@ -127,7 +127,7 @@ def test_the_boards_hash_is_another_where_any_part_is(kettle: Path, plain: dict[
     hashes = [board_hash(context) for context in contexts]
     assert len(set(hashes)) == 4
     assert hashes[0] == board_hash(little.context(kettle)) == board_hash(little.context(kettle, mode="cot"))
-    assert set(plain) == {"graph", "prompts", "tools", "rules", "library"}
+    assert set(plain) == {"graph", "prompts", "tools", "rules", "library", "index"}
 
 
 def test_the_file_of_a_module_is_found_by_path_and_by_name(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from graphs.episode import Table, opening_state, plain_messages, record
 from graphs.react import builder, graph
 from graphs.trajectory import Trajectory, Usage
 
-ADDED = ("searches", "spent", "mended")
+ADDED = ("tool_uses", "spent", "mended")
 LOOK = {"reply": "I look it up.", "call": {"arguments": {"query": "heater_limit default"}}}
 BAD = {"raw_call": '{"query": ', "reply": "I look."}
 ALIEN = {"call": {"name": "browse", "arguments": {"query": "x"}}, "reply": "I browse."}
@@ -106,7 +106,7 @@ async def test_a_real_episode_and_its_replay(name: str, kettle: Path, tmp_path: 
         state = fold(steps[: number + 1])
         for field in ("question", "options", "gold", "sample", "steps", "repairs", "revisions"):
             assert state.get(field) == real.get(field), (number, field)
-        for field in ("answer", "choice", "quotes", "stop", "verdict", "searches"):
+        for field in ("answer", "choice", "quotes", "stop", "verdict", "tool_uses"):
             assert json.dumps(state.get(field) or None) == json.dumps(real.get(field) or None), (number, field)
         said = plain_messages(state.get("messages", []))
         if number < len(states) - 1 and nodes[number] == "repair":
@@ -191,6 +191,6 @@ async def test_a_record_of_the_first_version_has_no_roles(kettle: Path) -> None:
     task = little.tasks(little.library())[0]
     _, states = await really_played(task, context)
     played = record(states[-1], task, Table.lay(context), sample=0, seconds=1.0)
-    old = played.model_copy(update={"usage": Usage(prompt=101, completion=9, calls=2)})
+    old = played.model_copy(update={"usage": Usage(prompt=101, completion=9, calls=2), "calls": ()})
     spent = fold(supersteps(old, task))["spent"]
     assert [(row["role"], row["prompt"], row["completion"]) for row in spent] == [("reason", 50, 4), ("reason", 51, 5)]

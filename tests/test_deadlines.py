@@ -37,7 +37,7 @@ async def played(kettle: Path, role: str, **changes: Any) -> tuple[Trajectory, f
 async def test_a_seat_of_the_search_that_hangs_ends_the_episode(kettle: Path, role: str, calls: int) -> None:
     trajectory, took, made = await played(kettle, role)
     assert (trajectory.stop, made) == ("limit:seconds", calls)
-    assert took < SECONDS + 2, "not by the seat's timeout of 120 s"
+    assert took < SECONDS + 20, "not by the seat's timeout of 120 s"
     assert trajectory.searches == ()
 
 
@@ -45,7 +45,7 @@ async def test_a_judge_that_hangs_is_not_waited_for(kettle: Path) -> None:
     trajectory, took, made = await played(kettle, "judge")
     assert (trajectory.stop, made) == ("answered", 1)
     assert trajectory.mended == {"judge:late": 1}
-    assert took < SECONDS + 2
+    assert took < SECONDS + 20
 
 
 async def test_what_was_found_before_stays_on_record(kettle: Path) -> None:
@@ -74,10 +74,10 @@ async def test_no_time_left_sends_nothing() -> None:
 
 async def test_empty_replies_share_one_deadline() -> None:
     """An endpoint is asked again after an empty reply: in what is left of the seconds, not in as many again."""
-    served = serving(LineScript(rows=[{"reply": ""}]), delay=0.4)
+    served = serving(LineScript(rows=[{"reply": ""}]), delay=0.9)
     with served as server, metered(Meter()) as meter:
         begun = time.monotonic()
         with pytest.raises(TimeoutError):
-            await call(Seat(model=f"openai:m@{server.url}"), "reason", [], seconds=0.6)
-        assert time.monotonic() - begun < 1.0
+            await call(Seat(model=f"openai:m@{server.url}"), "reason", [], seconds=1.5)
+        assert time.monotonic() - begun < 3.0  # in as many again it would be 4.5
     assert meter.unsettled()[1] == {"empty": 1}

@@ -157,7 +157,7 @@ def test_costs_are_added_up_by_role_and_in_all() -> None:
 def test_the_record_of_a_whole_episode(table: Table) -> None:
     state = {
         "messages": CONVERSATION[1:5],
-        "searches": [{"query": "q", "extract": "e", "hits": [{"chunk": "c", "score": 1.0}], "error": "timeout"}],
+        "tool_uses": [{"query": "q", "extract": "e", "hits": [{"chunk": "c", "score": 1.0}], "error": "timeout"}],
         "answer": "A",
         "choice": TASK.gold,
         "quotes": ["Default: 3"],
@@ -198,7 +198,7 @@ def test_repairs_and_revisions_both_make_an_episode_a_revised_one(
 def test_the_record_of_an_episode_that_nothing_happened_in(table: Table) -> None:
     made = record({}, TASK, table, sample=0, seconds=0.0)
     assert (made.stop, made.label) == ("limit:rounds", "limit:rounds")
-    assert (made.messages, made.searches, made.quotes, made.mended) == ((), (), (), {})
+    assert (made.messages, made.tool_uses, made.quotes, made.mended) == ((), (), (), {})
     assert (made.answer, made.choice, made.repairs, made.revisions, made.usage.calls) == (None, None, 0, 0, 0)
     assert not made.verdict.well_formed and not made.verdict.accepted
 
@@ -246,7 +246,7 @@ def test_a_paused_episode_comes_back_as_it_was() -> None:
     state: dict[str, Any] = {
         "question": "Wie heiß?",
         "messages": CONVERSATION,
-        "searches": [{"query": "q", "extract": "e"}],
+        "tool_uses": [{"query": "q", "extract": "e"}],
         "steps": 2,
         "stop": "paused",
     }
@@ -256,7 +256,7 @@ def test_a_paused_episode_comes_back_as_it_was() -> None:
     assert back["messages"] == CONVERSATION
     assert {name: value for name, value in back.items() if name != "messages"} == {
         "question": "Wie heiß?",
-        "searches": [{"query": "q", "extract": "e"}],
+        "tool_uses": [{"query": "q", "extract": "e"}],
         "steps": 2,
     }
 
@@ -271,7 +271,7 @@ async def test_an_episode_goes_on_from_where_it_was_paused(kettle: Path, tmp_pat
     script = [{"turn": 1, "reply": "Quote: Default: 3\nAnswer: 3"}]
     table = Table.lay(little.context(kettle, little.seat(tmp_path, script), form="choice"))
     begun = await play(TASK, Table.lay(little.context(kettle)))
-    taken = begun.searches[0]
+    taken = begun.tool_uses[0]
     turn = AIMessage("I looked.", tool_calls=[call("search", "x", query=taken.query)])
     state = {
         "messages": [
@@ -280,7 +280,7 @@ async def test_an_episode_goes_on_from_where_it_was_paused(kettle: Path, tmp_pat
             turn,
             ToolMessage(taken.extract, tool_call_id="x"),
         ],
-        "searches": [taken.model_dump()],
+        "tool_uses": [taken.model_dump()],
         "steps": 1,
         "spent": [spent("reason", 50, 5)],
     }

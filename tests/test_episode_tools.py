@@ -61,8 +61,8 @@ async def test_mcp_and_own_tools_are_used_and_land_in_the_dataset(kettle: Path, 
     finally:
         await close_kits()
     assert (trajectory.label, trajectory.verdict.grounded) == ("accepted", True)
-    assert [row.tool for row in trajectory.searches] == ["temperature", "boiling", "open"]
-    assert trajectory.searches[1].extract == "Boils at 99 C"
+    assert [row.tool for row in trajectory.tool_uses] == ["temperature", "boiling", "open"]
+    assert trajectory.tool_uses[1].extract == "Boils at 99 C"
     result = sort_ledger({task.id: task}, [trajectory])
     write_dataset(tmp_path, {task.id: task}, result, little.library().chunks, DatasetConfig())
     (row,) = read_jsonl(tmp_path / "data" / "sft.jsonl")
@@ -86,7 +86,7 @@ async def test_a_tool_that_fails_is_an_observation_and_its_episode_recovers(
     board = Board(tools=("find", own_tool))
     trajectory = await play(first_task(), Table.lay(little.context(kettle, little.seat(tmp_path, script), board=board)))
     assert trajectory.label == "recovered"
-    assert "under the sea" in (trajectory.searches[0].error or "")
+    assert "under the sea" in (trajectory.tool_uses[0].error or "")
     assert trajectory.messages[3]["content"].startswith("Error: ")
     assert "Traceback" not in trajectory.to_json()
 
@@ -107,7 +107,7 @@ def test_faults_are_seeded_named_and_recovered_from(kettle: Path, tmp_path: Path
             runs.append({t.task_id: t for t in ledger.trajectories()})
     first, second = runs
     assert {k: t.messages for k, t in first.items()} == {k: t.messages for k, t in second.items()}
-    rows = [row for t in first.values() for row in t.searches]
+    rows = [row for t in first.values() for row in t.tool_uses]
     kinds = Counter(row.fault for row in rows if row.fault)
     assert set(kinds) == {"timeout", "empty", "error", "truncated", "stale"}
     assert 0.35 < sum(kinds.values()) / len(rows) < 0.65
@@ -116,8 +116,8 @@ def test_faults_are_seeded_named_and_recovered_from(kettle: Path, tmp_path: Path
     assert labels["recovered"] > 5
     assert labels["accepted"] > 5
     for t in first.values():
-        assert (t.label == "recovered") == (t.verdict.accepted and any(row.fault for row in t.searches))
-        assert not any(row.hits for row in t.searches if row.fault), "what was not shown is not retrieved"
+        assert (t.label == "recovered") == (t.verdict.accepted and any(row.fault for row in t.tool_uses))
+        assert not any(row.hits for row in t.tool_uses if row.fault), "what was not shown is not retrieved"
     kept = sort_ledger({task.id: task for task in tasks}, first.values()).kept
     shown = [t for t in kept if t.label == "recovered"]
     assert shown

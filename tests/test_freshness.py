@@ -69,7 +69,6 @@ CODE = {
     "retort/cli.py": set(),
     "retort/show.py": set(),
     "graphs/checkpoints.py": set(),
-    "recipes/tiny_base/recipe.py": set(),
 }
 
 

@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from imports_of import named_late
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {"agents": 1, "graphs": 2, "distill": 3, "finetune": 4, "evals": 4, "retort": 5}
@@ -21,7 +22,7 @@ BANNED = {"utils", "util", "manager", "handler", "helper", "helpers", "processor
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """Rooms that a file imports, wherever in the file."""
+    """Rooms that a file imports, wherever in the file, or names in a string that it imports by."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
@@ -30,6 +31,7 @@ def imported_rooms(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names = [node.module]
         found |= {name.partition(".")[0] for name in names}
+    found |= {name.partition(".")[0] for name in named_late(path)}
     return found & set(FLOORS)
 
 

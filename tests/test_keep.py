@@ -13,7 +13,7 @@ import pytest
 from agents.files import read_json, read_jsonl
 from agents.task import Task
 from distill.dataset import DatasetConfig, sft_row, training_texts, write_dataset
-from distill.keep import FILTERS, legend, reason_to_drop, sort_ledger, write_sorted
+from distill.keep import FILTERS, OPTIONAL, legend, reason_to_drop, sort_ledger, write_sorted
 from graphs.episode import Table, play
 from graphs.trajectory import Trajectory
 
@@ -39,7 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "gave_up": ({"stop": "gave_up"}, None),
     "malformed": ({"stop": "malformed"}, None),
     "wrong": ({}, {"correct": False}),
-    "no_search": ({"searches": ()}, None),
+    "no_search": ({"tool_uses": ()}, None),
     "ungrounded": ({}, {"grounded": False}),
     "judged": ({}, {"reasons": ("judge",)}),
     "repaired": ({"repairs": 1}, None),
@@ -52,7 +52,9 @@ def test_each_reason(reason: str, good: tuple[Task, Trajectory]) -> None:
     task, trajectory = good
     assert reason_to_drop(task, trajectory) is None
     values, verdict = CASES[reason]
-    assert reason_to_drop(task, changed(trajectory, verdict, **values)) == reason
+    assert reason_to_drop(task, changed(trajectory, verdict, **values), drop=OPTIONAL) == reason
+    asked_for = None if reason in OPTIONAL else reason
+    assert reason_to_drop(task, changed(trajectory, verdict, **values)) == asked_for
     assert legend(reason)
 
 

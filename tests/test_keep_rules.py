@@ -13,7 +13,7 @@ from agents.files import read_jsonl
 from agents.models.meter import Account
 from agents.task import Task
 from distill.keep import FILTERS, keep, legend, reason_to_drop, rescored, sort_ledger, write_sorted
-from graphs.trajectory import Search, Trajectory
+from graphs.trajectory import ToolUse, Trajectory
 
 TASK = synthetic.make_task(0, "train")
 
@@ -170,7 +170,7 @@ def test_a_judge_that_found_support_is_still_believed_and_nothing_is_asked_of_wh
         ({"repairs": 1}, "revised"),
         ({"revisions": 1}, "revised"),
         ({"repairs": 1, "revisions": 1}, "revised"),
-        ({"searches": (Search(query="q", extract="", error="it failed"),)}, "recovered"),
+        ({"tool_uses": (ToolUse(query="q", extract="", error="it failed"),)}, "recovered"),
     ],
 )
 def test_an_episode_that_is_right_by_the_gold_of_today_is_labelled_anew(changes: dict[str, Any], label: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from graphs.labels import LABELS, label_of
-from graphs.trajectory import Search, Verdict
+from graphs.trajectory import ToolUse, Verdict
 
-FINE = Search(query="q", extract="found")
-FAILED = Search(query="q", extract="it timed out", error="timeout")
-FAULTED = Search(query="q", extract="", fault="empty")
+FINE = ToolUse(query="q", extract="found")
+FAILED = ToolUse(query="q", extract="it timed out", error="timeout")
+FAULTED = ToolUse(query="q", extract="", fault="empty")
 
 
 def verdict(*reasons: str, **fields: Any) -> Verdict:
@@ -63,7 +63,7 @@ def test_the_first_check_that_failed_names_the_episode(found: Verdict, label: st
         ([FAILED], 1, "revised"),  # what was sent back weighs more than a tool that failed
     ],
 )
-def test_an_accepted_episode_says_how_smoothly_it_went(searches: list[Search], sent_back: int, label: str) -> None:
+def test_an_accepted_episode_says_how_smoothly_it_went(searches: list[ToolUse], sent_back: int, label: str) -> None:
     assert label_of("answered", verdict(), searches, sent_back) == label
 
 

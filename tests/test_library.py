@@ -120,7 +120,7 @@ def test_a_broken_library_is_named(tmp_path: Path) -> None:
 
 def test_an_index_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     Library.build([page()]).save(tmp_path / "library")
-    for path in (tmp_path / "library" / "bm25").iterdir():
+    for path in (tmp_path / "library" / "index").iterdir():
         path.unlink()
     with pytest.raises(StageError, match="index' again"):
         Library.open(tmp_path / "library")

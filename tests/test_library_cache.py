@@ -60,7 +60,7 @@ async def test_so_it_is_in_a_node(context: Context) -> None:
 def test_a_changed_index_is_heeded(context: Context) -> None:
     folder = Path(context.library)
     before = open_library(context.model_copy(update={"without": None}))
-    shutil.rmtree(folder / "bm25")
+    shutil.rmtree(folder / "index")
     with pytest.raises(StageError, match="'index'"):
         open_library(context.model_copy(update={"without": None}))
     before.save(folder)

@@ -67,3 +67,36 @@ def test_a_good_call_beside_a_mended_one_stays_first(chat: Any) -> None:
     reply, mended = read(chat, f"{good}\n{MENDED[0][0]}")
     assert [call["args"]["query"] for call in reply.tool_calls] == ["paris", "rome"]
     assert mended == ["quotes"]
+
+
+def test_the_seat_itself_reads_as_leniently_and_says_what_it_mended(chat: Any) -> None:
+    """Whoever asks the seat alone (a proof, the doctor, a student's own program) gets the call too."""
+    for text, mend in MENDED:
+        ids = tuple(chat.tokenizer(f"I look.\n{text}<|im_end|>")["input_ids"])
+        reply = chat._read([1, 2], Completion(ids, None, "stop"), [SEARCH], None)
+        assert [(call["name"], call["args"]) for call in reply.tool_calls] == [("search", {"query": "rome"})]
+        assert mend in reply.response_metadata["mended"]
+        assert (reply.content, reply.invalid_tool_calls) == ("I look.", [])
+
+
+def test_an_invented_observation_is_cut_off_as_everywhere(chat: Any) -> None:
+    text = '<tool_call>\n{"name": "search", "arguments": {"query": "rome"}}\n</tool_call>\n<tool_response>\nmade up'
+    reply, mended = read(chat, text)
+    told, names = incoming("hermes", AIMessage(text), [SEARCH])
+    assert reply.content == told.content == ""
+    assert mended == names == ["invented_observation"]
+
+
+def test_a_call_that_cannot_be_read_stands_on_the_record_as_it_was_written(chat: Any) -> None:
+    text = "<tool_call>\nnothing\n</tool_call>"
+    reply, _ = read(chat, f"I look.\n{text}")
+    assert (reply.content, reply.invalid_tool_calls[0]["args"]) == ("I look.", text)
+
+
+@pytest.mark.parametrize("transport", ["text", "hermes"])
+def test_a_seat_that_was_offered_no_tool_is_read_with_the_tools_of_its_transport(chat: Any, transport: Any) -> None:
+    """Through a transport in words the tools stand in the prompt, and the seat knows no schema."""
+    ids = tuple(chat.tokenizer('<tool_call>\n{"name": "search", "arguments": "rome"}\n</tool_call>')["input_ids"])
+    reply, mended = incoming(transport, chat._read([1, 2], Completion(ids, None, "stop"), None, None), [SEARCH])
+    assert [call["args"] for call in reply.tool_calls] == [{"query": "rome"}]
+    assert mended == ["plain_input"]

@@ -125,7 +125,7 @@ def test_changes_in_words() -> None:
 
 
 STARTS = {
-    "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/index.py"]
+    "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/library.py"]
     + ["agents/corpus/sources/stdlib.py"],
     "exam": ["distill/exam/build.py"],
     "collect": ["graphs/runner/collect.py", "graphs/react.py"],

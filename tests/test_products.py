@@ -32,7 +32,7 @@ def command(name: str, root: Path) -> int:
 MADE = {
     "library/chunks.jsonl": "index",
     "library/library.json": "index",
-    "library/bm25/vocab.index.json": "index",
+    "library/index/vocab.index.json": "index",
     "facts.jsonl": "index",
     "exam.jsonl": "exam",
     "held_out.json": "exam",

@@ -139,8 +139,8 @@ def read(raw: Any) -> AIMessage | None:
             assert 0 <= number <= 2 * MOST_TOKENS
         assert cached <= usage["input_tokens"]
     # What follows in an episode: the transport, and the record in UTF-8.
-    for wire in ("native", "text", "hermes"):
-        message, _ = incoming(wire, reply.model_copy(deep=True), [SEARCH])  # type: ignore[arg-type]
+    for transport in ("native", "text", "hermes"):
+        message, _ = incoming(transport, reply.model_copy(deep=True), [SEARCH])  # type: ignore[arg-type]
         json.dumps(plain_messages([HumanMessage("q"), message]), ensure_ascii=False).encode()
     return reply
 

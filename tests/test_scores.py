@@ -9,7 +9,7 @@ from agents.errors import StageError
 from agents.task import Task
 from evals.baselines import mean_of, summarise
 from evals.scores import MISSING, NO_OPTION, SCORES, Score, legend, score, score_arm, scorer
-from graphs.trajectory import Hit, Search, Verdict
+from graphs.trajectory import Hit, ToolUse, Verdict
 
 
 @pytest.mark.parametrize("task", synthetic.make_tasks(12, 6), ids=lambda task: task.id)
@@ -60,10 +60,10 @@ def test_an_answer_that_names_no_option_is_no_answer_of_the_choice_form() -> Non
 
 def test_searching_and_evidence() -> None:
     task = synthetic.make_task(3, evidence=("a#1", "a#2"), hops=())
-    half = (Search(query="q", rewritten="q", hits=(Hit(chunk="a#2", score=1), Hit(chunk="b", score=1)), extract=""),)
-    row = score(task, synthetic.episode(task, "x", task.gold, searches=half * 2))
+    half = (ToolUse(query="q", rewritten="q", hits=(Hit(chunk="a#2", score=1), Hit(chunk="b", score=1)), extract=""),)
+    row = score(task, synthetic.episode(task, "x", task.gold, tool_uses=half * 2))
     assert (row.searches, row.searched, row.evidence_recall) == (2.0, 1.0, 0.5)
-    none = score(task, synthetic.episode(task, "x", task.gold, searches=()))
+    none = score(task, synthetic.episode(task, "x", task.gold, tool_uses=()))
     assert (none.searches, none.searched, none.evidence_recall, none.grounded) == (0.0, 0.0, 0.0, None)
     closed = score(task, synthetic.episode(task, "x", task.gold, mode="cot"))
     assert closed.evidence_recall is None and closed.grounded is None and closed.correct == 1.0

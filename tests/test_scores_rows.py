@@ -7,7 +7,7 @@ import synthetic_run as synthetic
 
 from agents.errors import StageError
 from evals.scores import NO_OPTION, SCORES, Score, file_stem, legend, missing, score, score_arm, scorer
-from graphs.trajectory import Hit, Search, Verdict
+from graphs.trajectory import Hit, ToolUse, Verdict
 
 
 def test_a_row_carries_what_the_task_is_and_what_the_episode_came_to() -> None:
@@ -81,8 +81,10 @@ def test_evidence_counts_the_chunks_of_every_hop_and_those_that_the_task_names()
     task = synthetic.make_task(0, evidence=("one#1", "two#1"))
     hits = (Hit(chunk="kettle#0", score=2), Hit(chunk="two#1", score=1))
     again = (Hit(chunk="two#1", score=2), Hit(chunk="other", score=1))
-    looked = tuple(Search(query="q", hits=each, extract="") for each in (hits, again))
-    assert score(task, synthetic.episode(task, "x", task.gold, searches=looked)).evidence_recall == pytest.approx(2 / 3)
+    looked = tuple(ToolUse(query="q", hits=each, extract="") for each in (hits, again))
+    assert score(task, synthetic.episode(task, "x", task.gold, tool_uses=looked)).evidence_recall == pytest.approx(
+        2 / 3
+    )
 
 
 def test_evidence_does_not_apply_to_a_task_that_names_none() -> None:

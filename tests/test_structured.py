@@ -258,7 +258,7 @@ async def test_rows_are_complete() -> None:
     assert len(rows) == 2
     for row in rows:
         assert row["seconds"] > 0
-        assert {**row, "seconds": 0} == {
+        assert {**{name: row[name] for name in row if name != "call"}, "seconds": 0} == {
             "role": "judge",
             "prompt": 100,
             "completion": 20,

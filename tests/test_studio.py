@@ -92,7 +92,7 @@ async def test_a_thread_of_words_alone_and_another_context(client: Any) -> None:
 async def test_the_student_has_a_seat_of_its_own(client: Any) -> None:
     given = {"question": "What is the default of `heater_limit`?", "gold": "3"}
     found = await client.runs.wait(None, "student", input=given)
-    assert [row["query"] for row in found["searches"]] == ["pump_rate default"]
+    assert [row["query"] for row in found["tool_uses"]] == ["pump_rate default"]
     assert found["verdict"]["reasons"] == ["ungrounded"]
 
 
@@ -122,7 +122,7 @@ async def test_the_command_opens_a_stored_trajectory(served: Served, opened: Tra
     assert values["answer"] == opened.answer
     assert values["verdict"] == opened.verdict.model_dump(mode="json")
     assert [message["content"] for message in values["messages"]] == [m["content"] for m in opened.messages]
-    assert [row["extract"] for row in values["searches"]] == [row.extract for row in opened.searches]
+    assert [row["extract"] for row in values["tool_uses"]] == [row.extract for row in opened.searches]
     assert (await client.threads.get(thread))["metadata"]["trajectory"] == opened.key
 
 
@@ -143,7 +143,7 @@ async def test_fork_at_the_second_step_with_another_query(served: Served, client
     assert edited["next"] == ["act"]
     assert len(edited["values"]["messages"]) == 3  # edited, not added
     end = await client.runs.wait(opened.thread, opened.assistant, input=None, checkpoint=fork["checkpoint"])
-    assert [row["query"] for row in end["searches"]] == ["heater_limit default"]
+    assert [row["query"] for row in end["tool_uses"]] == ["heater_limit default"]
     assert end["verdict"]["accepted"] is True
     assert (end["answer"], end["steps"]) == (played.answer, played.usage.calls)
 

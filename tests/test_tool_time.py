@@ -64,10 +64,10 @@ async def test_seconds_in_tools_add_up_over_turns(kettle: Path, tmp_path: Path, 
 async def test_a_search_takes_no_tool_time(kettle: Path) -> None:
     """What a search costs is the model call of whoever sits in it, and that is counted as such."""
     state = await final_state(little.context(kettle))
-    assert state["searches"] and state["tool_seconds"] == 0
+    assert state["tool_uses"] and state["tool_seconds"] == 0
 
 
 async def test_tools_that_take_too_long_end_the_episode(kettle: Path, tmp_path: Path, slow: str) -> None:
     limited = asking(kettle, tmp_path, slow, [WAIT, WAIT + 0.001, WAIT + 0.002], seconds=1.5 * WAIT)
     made = await play(task(), Table.lay(limited))
-    assert (made.stop, len(made.searches)) == ("limit:seconds", 2)
+    assert (made.stop, len(made.tool_uses)) == ("limit:seconds", 2)

@@ -58,6 +58,9 @@ async def close_seats() -> None:
     desk = sys.modules.get(f"{__name__}.desk")
     if desk is not None:
         desk.forget()
+    embeddings = sys.modules.get("agents.corpus.indexes.endpoint")
+    if embeddings is not None:
+        await embeddings.close_clients()
     engine = sys.modules.get(f"{__name__}.engine")  # loaded only where an hf seat was opened
     if engine is not None:
         await asyncio.to_thread(engine.close_engines)

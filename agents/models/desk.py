@@ -28,6 +28,7 @@ from .attempts import Request, bought_before, remember
 from .estimate import estimated_row, lost_call
 from .gate import Gate
 from .meter import OutOfBudget, count, current_meter
+from .record import call_record
 
 EMPTY_AGAIN = 2
 """Times that an endpoint is asked again after a reply without text and without a call."""
@@ -87,6 +88,7 @@ async def call(
     *,
     tools: Sequence[dict[str, Any]] = (),
     seconds: float | None = None,
+    recorded_as: str | None = "",
     **options: Any,
 ) -> tuple[AIMessage, Spent]:
     """One call of a seat; a node that is repeated gets the replies that its earlier attempts paid for.
@@ -96,6 +98,8 @@ async def call(
         tools: JSON schemas bound natively; none for a transport in text.
         seconds: what the episode has left; None = only the seat's own `timeout` counts. Neither cuts off a reply
             that is made in this process: its length ends it.
+        recorded_as: `graphs.trajectory.CallRole` of the call on the record, `role` where it is empty; None = the caller
+            records it, or nobody does.
         options: handed to the model as they are, e.g. `stop`, `response_format`.
 
     Raises:
@@ -152,6 +156,8 @@ async def call(
             break
         left = None if left is None else left - row["seconds"]
         count("empty")
+    if recorded_as is not None:
+        row = {**row, "call": call_record(seat, recorded_as or role, messages, reply, options)}
     if place.remote:
         remember(request, reply, row)
     return reply, row

@@ -25,6 +25,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from ..errors import SeatError, need
+from ..toolcalls.reply import READ_WITH
 from .rendering import load_tokenizer, parse, render, stop_ids
 from .weights import Weights, find_weights
 
@@ -82,7 +83,8 @@ class HFChat(BaseChatModel):
 
     Replies carry `response_metadata` with prompt_ids, completion_ids, logprobs (or None), model_name, seconds (the
     reply's share of the batch that it was decoded in, waiting for that batch left out) and finish_reason: stop, length,
-    or context (the prompt left no room for `max_tokens`, nothing was generated).
+    or context (the prompt left no room for `max_tokens`, nothing was generated); `mended`, where a call had to be
+    mended to be read, with the names of `agents.toolcalls.MENDS`.
     """
 
     model: str
@@ -203,7 +205,7 @@ class HFChat(BaseChatModel):
         """The engine's reply as a message."""
         generated = list(completion.ids)
         with self._words:
-            turn = parse(self._tok, generated, ids, tools)
+            turn = parse(self._tok, generated, ids, tools, cut=completion.finish == "length")
         content = turn.content
         for word in stop or []:
             content = content.partition(word)[0]
@@ -220,9 +222,10 @@ class HFChat(BaseChatModel):
                 for at, each in enumerate(turn.invalid)
             ],
             additional_kwargs={"reasoning_content": turn.reasoning} if turn.reasoning else {},
-            response_metadata=self._metadata(
-                ids, generated, completion.logprobs, completion.finish, completion.seconds
-            ),
+            response_metadata={
+                **self._metadata(ids, generated, completion.logprobs, completion.finish, completion.seconds),
+                **({READ_WITH: list(turn.mended)} if turn.mended else {}),
+            },
             usage_metadata=_usage(len(ids), len(generated)),
         )
 

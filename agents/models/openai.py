@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from ..context import Seat
 from ..errors import PROVIDER_KINDS, ProviderError, SeatError, need
 from ..redaction import know, secrets_of_url
-from ..toolcalls.aside import set_aside
+from ..toolcalls.native import set_aside
 from . import on_azure
 from .failures import MAX_READ, deepest, failure, kind_of_connection, kind_of_status, outgrown, quoted, wait_of
 from .turns import my_turn, turn_over

@@ -25,6 +25,8 @@ from .weights import weights_anew
 
 Message = Mapping[str, Any]
 SPARE = re.compile("pad|reserved|endoftext", re.IGNORECASE)
+HERMES = re.compile(r"<tool_call>\s*(?:[{\[`'\"“]|<function=)|<function=")
+"""Where a call in Hermes' tags begins. Other families (GLM) write a name behind the same tag."""
 MARKER = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
@@ -53,6 +55,8 @@ class ParsedTurn:
     tool_calls: tuple[Call, ...] = ()
     invalid: tuple[InvalidCall, ...] = ()
     reasoning: str | None = None
+    mended: tuple[str, ...] = ()
+    """Names of what was mended in the calls (`agents.toolcalls.MENDS`)."""
 
 
 def load_tokenizer(path: str | Path, *, chat_template: str | Path | None = None, training: bool = False) -> Any:
@@ -166,31 +170,39 @@ def turn_end(tok: Any) -> int | None:
     return closing
 
 
-def parse(tok: Any, ids: Sequence[int], prompt_ids: Sequence[int], tools: Sequence[Any] | None) -> ParsedTurn:
+def parse(
+    tok: Any, ids: Sequence[int], prompt_ids: Sequence[int], tools: Sequence[Any] | None, *, cut: bool = False
+) -> ParsedTurn:
     """Read a generated turn.
+
+    Calls in Hermes' tags are read as an endpoint's are, by the transport's own reader (agents/toolcalls/hermes.py);
+    those of other families by the tokenizer's response template.
 
     Args:
         tok: From `load_tokenizer`.
         ids: Generated token ids, with or without the closing token.
         prompt_ids: What they were generated from; templates may open a thought there.
         tools: JSON schemas; arguments are typed by them.
+        cut: The turn ended at its token limit.
     """
     text: str = tok.decode(list(ids))
-    if getattr(tok, "response_template", None) is None:
-        return parse_hermes(tok, text)
+    prefix: str = tok.decode(list(prompt_ids))
+    whole = f"<think>\n{text}" if prefix.rstrip().endswith("<think>") else text
+    if getattr(tok, "response_template", None) is None or HERMES.search(text):
+        return parse_hermes(tok, whole, tools, cut=cut)
     try:
-        parsed = tok.parse_response(text, prefix=tok.decode(list(prompt_ids)), tools=list(tools) if tools else None)
+        parsed = tok.parse_response(text, prefix=prefix, tools=list(tools) if tools else None)
     except Exception as error:
-        turn = parse_hermes(tok, text)
-        if turn.invalid:
+        turn = parse_hermes(tok, whole, tools, cut=cut)
+        if turn.tool_calls or turn.invalid:
             return turn
         return ParsedTurn(turn.content, (), (InvalidCall(text, first_line(error)),), turn.reasoning)
     if not isinstance(parsed, dict):
-        return parse_hermes(tok, text)
+        return parse_hermes(tok, whole, tools, cut=cut)
     calls, invalid = _sorted_calls(parsed.get("tool_calls"))
     content, reasoning = parsed.get("content"), parsed.get("reasoning_content")
-    if isinstance(content, str) and "<tool_call>" in content and not calls and not invalid:
-        return parse_hermes(tok, text)
+    if not calls and "<tool_call>" in text:
+        return parse_hermes(tok, whole, tools, cut=cut)
     return ParsedTurn(
         _without_special(tok, content if isinstance(content, str) else ""),
         calls,
@@ -199,31 +211,23 @@ def parse(tok: Any, ids: Sequence[int], prompt_ids: Sequence[int], tools: Sequen
     )
 
 
-def parse_hermes(tok: Any, text: str) -> ParsedTurn:
-    """Tolerant reading of `<think>..</think>`, `<tool_call>{json}</tool_call>` and text, where no more is known."""
-    reasoning: list[str] = []
+def parse_hermes(tok: Any, text: str, tools: Sequence[Any] | None = None, *, cut: bool = False) -> ParsedTurn:
+    """Read `<think>..</think>`, calls in Hermes' tags and text, as `parse` reads them."""
+    from ..toolcalls import hermes
+    from ..toolcalls.calls import Offer
+    from ..toolcalls.reply import without_thought
+
     for stop in stop_ids(tok):
         text = text.partition(tok.convert_ids_to_tokens(stop))[0]
-
-    def take(match: re.Match[str]) -> str:
-        reasoning.append(match.group(1).strip())
-        return ""
-
-    text = re.sub(r"<think>(.*?)(?:</think>|\Z)", take, text, flags=re.DOTALL)
-    calls: list[Call] = []
-    invalid: list[InvalidCall] = []
-    for match in re.finditer(r"<tool_call>(.*?)(?:</tool_call>|\Z)", text, re.DOTALL):
-        try:
-            value = json.loads(match.group(1))
-        except ValueError as error:
-            invalid.append(InvalidCall(match.group(0), f"not JSON: {error}"))
-            continue
-        good, bad = _sorted_calls([value])
-        calls += good
-        invalid += [InvalidCall(match.group(0), each.error) for each in bad]
-    content = re.sub(r"<tool_call>.*?(?:</tool_call>|\Z)", "", text, flags=re.DOTALL)
-    thought = "\n".join(each for each in reasoning if each)
-    return ParsedTurn(_without_special(tok, content), tuple(calls), tuple(invalid), thought or None)
+    rest, thought = without_thought(text)
+    content, drafts, mended = hermes.parse(rest, Offer(tools or ()), cut=cut)
+    return ParsedTurn(
+        _without_special(tok, content),
+        tuple(Call(each.name or "", each.args) for each in drafts if each.args is not None),
+        tuple(InvalidCall(each.written, each.error or "") for each in drafts if each.args is None),
+        thought or None,
+        tuple(mended),
+    )
 
 
 def _sorted_calls(raw: Any) -> tuple[tuple[Call, ...], tuple[InvalidCall, ...]]:

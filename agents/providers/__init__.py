@@ -58,6 +58,12 @@ class Spec(NamedTuple):
         model = in_line(self.model) if known is None or known.remote else self.model
         return f"{self.provider}:{model}" + (f"@{self.url}" if self.url else "")
 
+    @property
+    def short(self) -> str:
+        """The line without what follows `@`, and of files and folders the last part."""
+        model = Path(self.model).name if Path(self.model).is_absolute() else self.model
+        return f"{Path(self.provider).name}:{model}"
+
 
 class ModelFiles(NamedTuple):
     """A part of a player's identity: the content of a model's files."""

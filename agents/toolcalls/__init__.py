@@ -8,7 +8,7 @@ entry of `invalid_tool_calls` with words for the model.
 
 from __future__ import annotations
 
-from .mends import MENDS
-from .wires import incoming, outgoing, stop_words
+from .reply import MENDS
+from .transports import incoming, outgoing, stop_words
 
 __all__ = ["MENDS", "incoming", "outgoing", "stop_words"]

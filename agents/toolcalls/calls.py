@@ -1,12 +1,12 @@
-"""From what a model wrote for a call to the call: name and arguments, with what was mended, or why it is none."""
+"""From what a model wrote to the call of an offered tool: name, arguments, what was mended, or why there is none."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .lenient import Reader, read, read_all, skip
-from .offer import Offer
 
 MOST_RAW = 4000
 """Characters of an unreadable call that are kept."""
@@ -17,6 +17,46 @@ _KINDS = {int: "a number", float: "a number", bool: "true or false", list: "a li
 _BRACKET = re.compile(r"[`*\"']{0,3}([A-Za-z_][\w.-]{0,63})[`*\"']{0,3} ?([\[(])")
 _PAIR = re.compile(r"\s*[\"']?([A-Za-z_]\w{0,63})[\"']?\s*[=:]")
 _NAMED = re.compile(r"[\"']name[\"']\s{0,9}:\s{0,9}[\"']([\w.-]{1,64})[\"']")
+_MARKS = "`*_\"' \t\r\n:.,;[](){}<>"
+_PREFIXES = ("functions.", "function.", "tools.", "tool.", "functions:", "tool:")
+
+
+class Offer:
+    """Names and parameters of offered tools (JSON schemas in OpenAI's form)."""
+
+    def __init__(self, tools: Sequence[dict[str, Any]]) -> None:
+        self.parameters: dict[str, dict[str, Any]] = {}
+        for tool in tools:
+            function = tool.get("function", tool)
+            self.parameters[function["name"]] = function.get("parameters") or {}
+
+    def named(self, name: str) -> str | None:
+        """The offered tool that a model means by `name`; None where there is none."""
+        if name in self.parameters:
+            return name
+        if len(name) > 200:
+            return None
+        bare = name.strip(_MARKS)
+        for prefix in _PREFIXES:
+            bare = bare.removeprefix(prefix)
+        if bare in self.parameters:
+            return bare
+        same = [each for each in self.parameters if each.casefold() == bare.casefold()]
+        return same[0] if len(same) == 1 else None
+
+    def known(self, tool: str | None) -> set[str]:
+        """Names of a tool's arguments."""
+        return set(self.parameters.get(tool or "", {}).get("properties") or ())
+
+    def kind(self, tool: str | None, argument: str) -> Any:
+        """The JSON type of an argument; None where the schema does not say."""
+        found = (self.parameters.get(tool or "", {}).get("properties") or {}).get(argument)
+        return found.get("type") if isinstance(found, dict) else None
+
+    def sole(self, tool: str | None) -> str | None:
+        """The argument of a tool that requires exactly one, a string: plain words can only be meant for it."""
+        required = self.parameters.get(tool or "", {}).get("required") or []
+        return required[0] if len(required) == 1 and self.kind(tool, required[0]) == "string" else None
 
 
 class Draft(NamedTuple):
@@ -28,6 +68,8 @@ class Draft(NamedTuple):
     raw: str = ""
     error: str | None = None
     id: str | None = None
+    written: str = ""
+    """An unreadable call of the Hermes form as it stands in the reply, its tags included."""
 
 
 class Drafts(NamedTuple):

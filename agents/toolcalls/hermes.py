@@ -1,19 +1,19 @@
-"""The Hermes transport: tools in <tools>, calls in <tool_call>, what they brought in <tool_response>, all as text."""
+"""The Hermes transport: tools in <tools>, calls in <tool_call>, what they brought in <tool_response>, all as text.
+
+Calls written as `<function=name><parameter=query>...</parameter></function>` are read too.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
-from .assemble import MOST_CALLS, MOST_MARKS
-from .calls import Draft, Drafts, Parsed, object_calls, unreadable
-from .escapes import Escapes
-from .lenient import read_exactly, skip
-from .offer import Offer
-from .words import Words
-from .xml_calls import xml_call
+from .calls import Draft, Drafts, Offer, Parsed, called_with, object_calls, offered_name, unreadable
+from .lenient import read, read_exactly, skip
+from .reply import MOST_CALLS, MOST_MARKS, Escapes, Words
 
 STOP = ["<tool_response>"]
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
@@ -25,6 +25,9 @@ _OPENING = re.compile(r"(?<!\\)(?:<tool_call>(?:\s*<tool_call>)*|<function=|<too
 _TAG_AFTER = re.compile(r"\s{0,9}</tool_call>")
 _BLOCK_ENDS = re.compile(r"</?tool_call>|<tool_response>")
 _FUNCTION_ENDS = re.compile(r"</function>|<function=|</?tool_call>|<tool_response>")
+MOST_TAGS = 200
+_HEAD = re.compile(r"<function=\s{0,9}([^<>\n]{1,200})>")
+_PARAMETER = re.compile(r"<parameter=\s{0,9}([^<>\n]{1,200})>|</parameter>|</function>")
 
 FORMAT = """# Tools
 
@@ -97,7 +100,8 @@ def parse(text: str, offer: Offer, *, cut: bool = False) -> Parsed:
         tried += 1
         words.call(tag.start(), end, found.rest)
         at = end
-        calls += found.calls
+        written = text[tag.start() : end].strip()
+        calls += [each if each.args is not None else each._replace(written=written) for each in found.calls]
         mended += [*found.mended, *(["trailing_text"] if found.rest else [])]
     words.take(len(text))
     return Parsed(ESCAPES.off(words.together()), calls, mended)
@@ -149,3 +153,58 @@ def _function(text: str, tag: re.Match[str], offer: Offer, cut: bool) -> tuple[D
     if closed and (after := _TAG_AFTER.match(text, end)):
         end = after.end()
     return found._replace(mended=[*found.mended, *([] if closed else ["unclosed"])]), end
+
+
+def xml_call(body: str, offer: Offer, *, cut: bool = False) -> Drafts:
+    """The call of a text that begins with `<function=`.
+
+    Args:
+        cut: the reply was cut off behind this text.
+    """
+    head = _HEAD.match(body)
+    if head is None:
+        return unreadable(None, body, "the call names no tool: write <function=name>")
+    mended = ["xml_call"]
+    name = offered_name(head.group(1).strip(), offer, mended)
+    args: dict[str, Any] = {}
+    rest = ""
+    tags = list(islice(_PARAMETER.finditer(body, head.end()), MOST_TAGS))
+    if len(tags) == MOST_TAGS:
+        return unreadable(name, body, "it has too many parameters")
+    for number, tag in enumerate(tags):
+        if tag.group() == "</function>":
+            rest = body[tag.end() :].strip()
+            break
+        if not tag.group(1):
+            continue
+        following = tags[number + 1] if number + 1 < len(tags) else None
+        if following is None and cut:
+            return unreadable(name, body, "the reply was cut off within the call")
+        argument = tag.group(1).strip(" \"'")
+        args[argument] = value(
+            body[tag.end() : following.start() if following else len(body)], offer.kind(name, argument)
+        )
+        if following is None or following.group() != "</parameter>":
+            mended.append("unclosed")
+    if args:
+        return Drafts([Draft(name, args)], list(dict.fromkeys(mended)), rest)
+    inner = body[head.end() :].partition("</function>")[0]
+    if inner.strip():
+        found = called_with(name, inner, offer, cut=cut)
+        return Drafts(found.calls, [*mended, *found.mended], found.rest)
+    return Drafts([Draft(name, {})], mended, rest)
+
+
+def value(said: str, kind: Any) -> Any:
+    """A parameter's value by its type in the schema: a string stays as it stands, all else is read as JSON."""
+    text = said.removeprefix("\n").removesuffix("\n")
+    if kind == "string":
+        return text
+    bare = text.strip()
+    exact = read_exactly(bare, 0)
+    if exact is None or exact[1] < len(bare):
+        return text
+    try:
+        return read(bare).value
+    except ValueError:
+        return text

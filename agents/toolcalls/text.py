@@ -11,11 +11,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from .assemble import MOST_MARKS
-from .calls import Draft, Drafts, Parsed, bracket_call, called_with, object_calls, unreadable
-from .escapes import Escapes
-from .offer import Offer
-from .words import Words
+from .calls import Draft, Drafts, Offer, Parsed, bracket_call, called_with, object_calls, unreadable
+from .reply import MOST_MARKS, Escapes, Words
 
 STOP = ["\nObservation:"]
 

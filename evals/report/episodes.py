@@ -97,9 +97,25 @@ def message(row: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     return shown
 
 
+def beside(t: Trajectory, texts: Texts) -> list[dict[str, Any]]:
+    """The model calls that stand in no message of the episode: rewrites, extracts, judgements, first thoughts."""
+    return [
+        {
+            "role": call.role,
+            "asked": texts.add("\n\n".join(f"{row['role']}: {row.get('content') or ''}" for row in call.messages)),
+            "came": texts.add(call.reply.get("content") or ""),
+            "usage": [call.prompt, call.completion],
+        }
+        for call in t.calls
+        if call.reply is not None
+    ]
+
+
 def episode(task: Task, t: Trajectory, texts: Texts) -> dict[str, Any]:
     """One trajectory for the viewer."""
+    calls = beside(t, texts)
     return {
+        **({"beside": calls} if calls else {}),
         "messages": [message(row, texts) for row in t.messages],
         "quotes": [texts.add(quote) for quote in t.quotes],
         "answer": None if t.answer is None else texts.add(t.answer),
@@ -110,7 +126,7 @@ def episode(task: Task, t: Trajectory, texts: Texts) -> dict[str, Any]:
         "stop": texts.add(t.stop),
         "searches": len(t.searches),
         "repairs": t.repairs,
-        "found": [texts.add(hit.chunk) for search in t.searches for hit in search.hits],
+        "found": [texts.add(hit.chunk) for use in t.tool_uses for hit in use.hits],
         "usage": [t.usage.prompt, t.usage.completion, t.usage.calls, round(t.usage.seconds, 2)],
         "key": t.key,
         "as": [t.team, t.mode, t.form],

@@ -77,6 +77,19 @@
     return box;
   }
 
+  // Model calls that are no turn of the episode: rewrites, extracts, judgements, first thoughts.
+  function beside(calls) {
+    const all = el("details", "turn beside");
+    all.append(el("summary", "", calls.length + (calls.length === 1 ? " model call" : " model calls") + " beside the turns"));
+    for (const call of calls) {
+      const one = el("details");
+      one.append(el("summary", "", call.role + ", " + call.usage[0] + " + " + call.usage[1] + " tokens"));
+      one.append(el("pre", "", T(call.asked)), el("pre", "call", T(call.came)));
+      all.append(one);
+    }
+    return all;
+  }
+
   function pane(place, arm, task) {
     place.replaceChildren();
     const head = el("h3", "", data.arms[arm].name + " ");
@@ -98,6 +111,7 @@
     place.append(tags);
     const seen = episode.messages.filter((m) => m.role === "tool").map((m) => fold(T(m.text)));
     for (const message of episode.messages) place.append(turn(message, episode, seen, task));
+    if (episode.beside) place.append(beside(episode.beside));
     const hit = task.evidence.filter((chunk) => episode.found.includes(chunk)).length;
     const usage = episode.usage;
     const parts = [episode.searches + (episode.searches === 1 ? " search" : " searches")];

@@ -24,7 +24,7 @@ from agents.models.meter import Meter, RunAccount
 from agents.storage import storage_error
 from agents.task import Task
 
-from ..trajectory import VERSION, Trajectory
+from ..trajectory import READABLE, VERSION, Trajectory
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -72,7 +72,7 @@ class Ledger:
         patience: seconds that another program's lock is waited for.
 
     Raises:
-        LedgerError: the file is no ledger, or one of another version.
+        LedgerError: the file is no ledger, or one of a version that is not read (`graphs.trajectory.READABLE`).
         StorageError: it cannot be written: disk full, read-only, locked. Every method that writes may raise it.
     """
 
@@ -99,9 +99,10 @@ class Ledger:
             if unwritable is not None:
                 raise unwritable from error
             raise LedgerError(f"{path} cannot be read as a ledger ({error}): move it away and run again") from None
-        if version != str(VERSION):
+        if version not in map(str, READABLE):
             db.close()
             raise LedgerError(f"{path} is of version {version!r}, this Retort writes {VERSION}: move it away")
+        self._older = version != str(VERSION)
         return db
 
     @contextmanager
@@ -164,9 +165,12 @@ class Ledger:
         t = trajectory
         row = (t.key, t.task_id, t.team, t.mode, t.sample, t.stop, int(t.verdict.accepted), t.to_json())
         with self._writing(meter):
+            if self._older:  # rows of earlier versions stay as they are: each says which it is
+                self._db.execute("UPDATE meta SET value = ? WHERE name = 'version'", (str(VERSION),))
             done = self._db.execute("INSERT OR IGNORE INTO trajectories VALUES (?,?,?,?,?,?,?,?)", row)
             self._db.execute("DELETE FROM failures WHERE key = ?", (t.key,))
             self._db.execute("DELETE FROM unfinished WHERE key = ?", (t.key,))
+        self._older = False
         return done.rowcount == 1
 
     def failed(self, key: str, task: Task, team: str, error: ProviderError) -> None:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.errors import MissingExtra, ProofError, RetortError, SeatError, StageError
 from agents.install import install_line
 from agents.models.bases import TINY_BASE
@@ -223,7 +223,7 @@ OBSERVATION = "[1] Brass kettle\nTemperature: 451 degrees"
 ANSWER = "Quote: Temperature: 451 degrees\nAnswer: 451 degrees"
 
 
-def conversation(transport: Wire, rules: str = SYSTEM) -> Row:
+def conversation(transport: Transport, rules: str = SYSTEM) -> Row:
     """One honest episode as a row of this transport."""
     from finetune.rows import Row, spoken
 
@@ -238,7 +238,7 @@ def conversation(transport: Wire, rules: str = SYSTEM) -> Row:
     return spoken(Row(number=1, messages=messages, tools=(SEARCH,)), transport)
 
 
-def template_findings(tok: Any, transport: Wire) -> list[Finding]:
+def template_findings(tok: Any, transport: Transport) -> list[Finding]:
     """Findings on the template of an opened tokenizer; one fine one where nothing is wrong with it."""
     row = conversation(transport)
     told = ("the system and user turns", "the turn with a call", "the observation", "the answer")
@@ -273,7 +273,7 @@ def template_findings(tok: Any, transport: Wire) -> list[Finding]:
     return [closing(tok, rendered[1], transport)]
 
 
-def closing(tok: Any, turn: Sequence[int], transport: Wire) -> Finding:
+def closing(tok: Any, turn: Sequence[int], transport: Transport) -> Finding:
     """Whether a turn ends with a token at which generation stops, and how its tokens are found for training."""
     solid = [token for token in turn if tok.decode([token]).strip()]
     if not solid or solid[-1] not in stop_ids(tok):
@@ -288,15 +288,15 @@ def closing(tok: Any, turn: Sequence[int], transport: Wire) -> Finding:
     return Finding("template", "fine", seen)
 
 
-def prompt_tokens(tok: Any, transport: Wire) -> int:
+def prompt_tokens(tok: Any, transport: Transport) -> int:
     """Tokens of the longest prompt of the shortest episode: the rules, a short question, one call and its passage."""
     row = conversation(transport, prompt("react"))
     return len(render(tok, row.messages[:4], row.tools, add_generation_prompt=True))
 
 
-def way_out(folder: str, transport: Wire) -> str:
+def way_out(folder: str, transport: Transport) -> str:
     """The first setting of [student] with which the template of a base does its work: tried, not guessed."""
-    ways: tuple[tuple[Wire, str | None, str], ...] = (
+    ways: tuple[tuple[Transport, str | None, str], ...] = (
         ("native", "chatml", 'chat_template = "chatml"'),
         ("text", None, 'transport = "text"'),
         ("text", "chatml", 'transport = "text" and chat_template = "chatml"'),

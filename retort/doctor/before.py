@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from agents.context import McpServer
 from agents.corpus.documents import scan
 from agents.corpus.facts import Fact, read_facts
-from agents.errors import ConfigError, CorpusError, ExamError, MissingExtra, SeatError, StageError
+from agents.corpus.indexes.base import kind_of, settings_of
+from agents.errors import ConfigError, CorpusError, ExamError, MissingExtra, RetortError, SeatError, StageError
 from agents.install import install_line
 from agents.models.weights import find_weights
 from agents.providers import provider_of, split_spec
@@ -37,6 +38,8 @@ from .prompts import longest_chunk
 if TYPE_CHECKING:
     from agents.context import Seat
     from agents.corpus.documents import Document
+    from agents.corpus.indexes import IndexConfig
+    from agents.models.meter import Budget
 
     from ..config import CorpusConfig, RunConfig
     from ..pipeline import Run
@@ -59,6 +62,8 @@ def before_paying(run: Run, stages: Collection[str], *, start: bool = False) -> 
     config = run.config
     own = any(spec not in BUILTIN for spec in config.board.tools) or bool(config.board.mcp)
     found = [("corpus", corpus_findings(config.corpus))] if {"index", "exam"} & set(stages) else []
+    if {"index", "collect", "evaluate"} & set(stages):
+        found.append(("index", index_findings(config.index, config.budget, start=start)))
     if own and {"collect", "evaluate"} & set(stages):
         found.append(("tools", tool_findings(config, start=start)))
     if {"collect", "cpt", "sft"} & set(stages) and config.student.stages:
@@ -280,3 +285,35 @@ def server_problem(server: McpServer) -> tuple[str, str] | None:
     if server.command is not None and shutil.which(server.command) is None:
         return f"there is no program {server.command!r} on this machine's PATH", "install it, or write its whole path"
     return None
+
+
+def index_findings(config: IndexConfig, budget: Budget, *, start: bool = False) -> list[Finding]:
+    """The findings on an index.
+
+    Args:
+        start: run code of the user's own and embed a word, as playing does; otherwise files, packages and variables
+            are looked at, and an endpoint's address is tried without a request.
+    """
+    own = sorted({each.kind for each in config.every() if ":" in each.kind})
+    if own and not start:
+        return [Finding("index", "fine", f"{', '.join(own)}: code of your own, which a plan does not run")]
+    found: list[Finding] = []
+    try:
+        kind, settings = kind_of(config), settings_of(config)
+        found += [Finding(each.name, "broken", each.seen, each.step) for each in kind.missing(settings)]
+        tried = kind.trial(settings) if start and not found else ""
+    except RetortError as error:
+        return [*found, Finding("index_fails", "broken", str(error), "correct [index] of run.toml")]
+    except Exception as error:  # a class of the user's own may raise anything
+        return [*found, Finding("index_fails", "broken", f"{type(error).__name__}: {error}", "mend the class")]
+    found += unpriced(config, budget)
+    return found or [Finding("index", "fine", f"{config.kind}{f': {tried}' if tried else ''}")]
+
+
+def unpriced(config: IndexConfig, budget: Budget) -> list[Finding]:
+    """The finding on a budget in money that cannot hold, since an endpoint's price is not known."""
+    if budget.usd is None or all("url" not in each.rest or "price" in each.rest for each in config.every()):
+        return []
+    seen = f"[budget] usd = {budget.usd:g} cannot hold: the endpoint of [index] has no price"
+    step = "add price = USD per million tokens to it (0 where it costs nothing), or give [budget] tokens instead"
+    return [Finding("price_missing", "broken", seen, step)]

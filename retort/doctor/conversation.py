@@ -17,7 +17,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.errors import RetortError
 from agents.models.meter import Account
 from agents.prompts import prompt
@@ -96,7 +96,7 @@ def long_prompt(count: int) -> list[BaseMessage]:
     return [HumanMessage(f"Code word: {IN_THOUGHT}. {words(count)}\nWhich code word opens this message?")]
 
 
-WIRES: tuple[Wire, ...] = ("native", "text", "hermes")
+WIRES: tuple[Transport, ...] = ("native", "text", "hermes")
 TURN_TOKENS = 1024
 """A turn may be this long, if the seat's `max_tokens` allows it: reasoning models think before they call."""
 _TOLD = re.compile(r"search|look(?:ing)? (?:it|this|that)? ?up|tool_call|\baction\b|\bquery\b", re.IGNORECASE)
@@ -107,7 +107,7 @@ _ANSWERED = re.compile(r"^\s*\**answer\**\s*:", re.IGNORECASE | re.MULTILINE)
 class Turn:
     """A first turn through one transport."""
 
-    wire: Wire
+    wire: Transport
     reply: Reply
     message: AIMessage
     """As Retort would read it."""
@@ -130,14 +130,14 @@ def turn_tokens(line: Line) -> int:
     return min(line.seat.max_tokens, TURN_TOKENS)
 
 
-def wire_options(wire: Wire) -> dict[str, Any]:
+def wire_options(wire: Transport) -> dict[str, Any]:
     """What a call through a transport is sent with, beside its messages."""
     from agents.toolcalls import stop_words
 
     return {"tools": [SEARCH] if wire == "native" else [], "stop": stop_words(wire)}
 
 
-async def first_turn(line: Line, wire: Wire) -> Turn:
+async def first_turn(line: Line, wire: Transport) -> Turn:
     """Ask the doctor's question through one transport."""
     from agents.toolcalls import incoming, outgoing
 
@@ -233,7 +233,7 @@ def runnable(message: AIMessage) -> bool:
     return any(each["name"] == "search" and isinstance(each["args"].get("query"), str) for each in message.tool_calls)
 
 
-async def other_wire(line: Line, wire: Wire) -> Turn | None:
+async def other_wire(line: Line, wire: Transport) -> Turn | None:
     """The first turn through the first other transport that brings a call."""
     for each in WIRES:
         if each != wire:

@@ -31,7 +31,7 @@ from agents.tools.schemas import BUILTIN
 
 from ..pipeline import Run
 from .base import base_findings
-from .before import corpus_findings, disk_bytes, tool_findings
+from .before import corpus_findings, disk_bytes, index_findings, tool_findings
 from .conversation import EXTRA_WORDS, FURTHER, OBSERVATION, QUESTION, history, long_thought, opening
 from .endpoint import Duties, visit
 from .findings import Finding, Section
@@ -112,7 +112,7 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
     found, left = patients(run)
     chunk = await asyncio.to_thread(longest_chunk, run.folder / "library")
     question = await asyncio.to_thread(own_question, run)
-    jobs = [_machine(run, left), _material(run)]
+    jobs = [_machine(run, left), _material(run), _index(run)]
     if run.config.board.mcp or set(run.config.board.tools) - set(BUILTIN):
         jobs.append(_tools(run))
     if run.config.student.stages:
@@ -349,6 +349,11 @@ async def _base(run: Run, chunk: int) -> Section:
 async def _material(run: Run) -> Section:
     found = await asyncio.to_thread(corpus_findings, run.config.corpus)
     return Section("corpus", tuple(found))
+
+
+async def _index(run: Run) -> Section:
+    found = await asyncio.to_thread(index_findings, run.config.index, run.config.budget, start=True)
+    return Section(f"index: {run.config.index.kind}", tuple(found))
 
 
 async def _tools(run: Run) -> Section:

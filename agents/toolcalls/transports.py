@@ -8,23 +8,24 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from ..context import Wire
+from ..context import Transport
 from ..text import writable
 from . import hermes, native, text
-from .assemble import put_together, was_cut
-from .narrated import narrated
-from .offer import Offer
-from .thoughts import without_thought
+from .calls import Offer
+from .native import narrated
+from .reply import put_together, was_cut, without_thought
 
 _FORMS = {"text": text, "hermes": hermes}
 
 
-def stop_words(wire: Wire) -> list[str] | None:
+def stop_words(transport: Transport) -> list[str] | None:
     """Where a model is to stop, so that it does not make up what a tool brings; None where the protocol sees to it."""
-    return None if wire == "native" else list(_FORMS[wire].STOP)
+    return None if transport == "native" else list(_FORMS[transport].STOP)
 
 
-def outgoing(wire: Wire, messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]]) -> list[BaseMessage]:
+def outgoing(
+    transport: Transport, messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]]
+) -> list[BaseMessage]:
     """The messages as they are sent.
 
     In a text transport the tools stand in the system message (one is put first where there is none), calls are words of
@@ -34,9 +35,9 @@ def outgoing(wire: Wire, messages: Sequence[BaseMessage], tools: Sequence[dict[s
         messages: in canonical form; they are not changed.
         tools: JSON schemas in OpenAI's form; a native seat has them bound instead.
     """
-    if wire == "native":
+    if transport == "native":
         return list(messages)
-    form = _FORMS[wire]
+    form = _FORMS[transport]
     sent: list[BaseMessage] = []
     brought: list[str] = []
     for message in [*messages, None]:
@@ -67,14 +68,14 @@ def _spoken(form: Any, message: AIMessage) -> AIMessage:
     return AIMessage(form.turn(str(message.text), calls), id=message.id, additional_kwargs=kept)
 
 
-def incoming(wire: Wire, reply: AIMessage, tools: Sequence[dict[str, Any]]) -> tuple[AIMessage, list[str]]:
+def incoming(transport: Transport, reply: AIMessage, tools: Sequence[dict[str, Any]]) -> tuple[AIMessage, list[str]]:
     """The reply in canonical form, and the name (see `MENDS`) of each thing that was mended in it.
 
     The content is the thought alone. Calls have arguments as a dict and ids of their own; what cannot be read stands in
     `invalid_tool_calls` with an error for the model. Usage, metadata and the reply's id stay. A native reply in order
     comes back as it is.
     """
-    if wire == "native":
+    if transport == "native":
         return native.incoming(reply, tools)
     offer = Offer(tools)
     came = str(reply.text)
@@ -82,10 +83,10 @@ def incoming(wire: Wire, reply: AIMessage, tools: Sequence[dict[str, Any]]) -> t
     mended = ["surrogate"] if said != came else []
     rest, thought = without_thought(said)
     mended += ["think"] if thought is not None else []
-    content, calls, names = _FORMS[wire].parse(rest, offer, cut=was_cut(reply))
+    content, calls, names = _FORMS[transport].parse(rest, offer, cut=was_cut(reply))
     if not calls and (reply.tool_calls or reply.invalid_tool_calls):  # the endpoint has read the text by itself
         calls, more = native.drafts(reply, offer)
         return put_together(reply, content, calls, [*mended, *names, *more], thought=thought, with_ids=True)
-    if not calls and (told := narrated(content, offer, but=wire, cut=was_cut(reply))) is not None:
+    if not calls and (told := narrated(content, offer, but=transport, cut=was_cut(reply))) is not None:
         content, calls, names = told.content, told.calls, [*names, "narrated", *told.mended]
     return put_together(reply, content, calls, [*mended, *names], thought=thought)
