@@ -14,7 +14,7 @@ from .stats import against_chances, clustered, holm, mcnemar, newcombe, pairs
 
 def right(rows: Sequence[Score]) -> list[float]:
     """1 for right, 0 for wrong, task by task."""
-    return [float(row.correct == 1.0) for row in rows]
+    return [float(row.right) for row in rows]
 
 
 def groups_of(tasks: Sequence[Task]) -> list[frozenset[str]]:

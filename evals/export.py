@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .notes import clock_notes, count, headline, notes, sizes
 from .rows import Comparison, Leaderboard, Rate, Row, Standing
+from .scores import Column
 from .tables import accuracy_grid, conduct_grid
 
 
@@ -15,7 +16,7 @@ def _safe(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -> list[str]:
     """A table whose first `text` columns stand to the left."""
 
     def line(cells: Sequence[str]) -> str:
@@ -39,13 +40,24 @@ def markdown(board: Leaderboard) -> str:
     for cells, row in zip(rows, board.rows, strict=False):
         if row.by_the_clock:
             cells[1] += f"; {row.by_the_clock} of {row.n} ended by the clock"
-    lines += [*_markdown_table(header, rows), "", *_markdown_table(*conduct_grid(board)), ""]
+    lines += [*markdown_table(header, rows), "", *markdown_table(*conduct_grid(board)), ""]
     header = ["arm", "form", "against", "tasks", "points", "95 %", "by groups", "won / lost", "p", "Holm"]
-    lines += _markdown_table(header, [cells for row in board.rows for cells in _compared(row)], 4)
+    lines += markdown_table(header, [cells for row in board.rows for cells in _compared(row)], 4)
     lines += ["", *(f"- {_safe(note)}" for note in [*clock_notes(board), *notes(board)]), "", "## Players", ""]
     lines += [f"- `{row.arm}`: {row.kind}; seat `{row.seat or '-'}`, mode {row.mode}" for row in board.rows]
-    lines += ["", "## Columns", "", *(f"- `{name}`: {text}" for name, text in board.legend.items())]
+    lines += [
+        "",
+        "## Columns",
+        "",
+        *(f"- `{name}`: {_safe(column_text(each))}" for name, each in board.columns.items()),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def column_text(column: Column) -> str:
+    """What a column's numbers are, and which are better."""
+    unit = "from 0 to 1" if column.unit == "share" else column.unit
+    return f"{column.legend} ({unit}{'' if column.better == 'none' else f'; {column.better} is better'})"
 
 
 def _compared(row: Row) -> list[list[str]]:
@@ -85,7 +97,7 @@ def _flat(row: Row) -> dict[str, object]:
 
 def _standing(row: Standing) -> dict[str, object]:
     cells: dict[str, object] = {"form": row.form, "how": row.how, "n": row.n, "missing": row.missing}
-    cells |= {"answered": row.answered, "searched": row.searched, "parse_failures": row.parse_failures}
+    cells |= {name: row.means[name] for name in ("answered", "searched", "parse_failures") if name in row.means}
     rates: list[tuple[str, Rate]] = [("accuracy", row.accuracy), *row.levels.items()]
     rates += [("unseen", row.unseen)] if row.unseen else []
     for name, rate in rates:

@@ -8,7 +8,7 @@ them, the first form of the list is the primary one, and the others stand beside
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from graphs.trajectory import Trajectory
 from .baselines import Chances, chances, summarise
 from .compare import best_by_level, best_trivial, comparisons, groups_of, level_comparisons, right
 from .export import csv_text, markdown
+from .journal import finished
 from .looks import different_students
 from .places import FORMS, How, Split, asked_in, score_stem, scores_folder
 from .played import again, check_names, check_played, one_board, read_arm, read_exam, read_records
 from .rows import ArmSpec, Comparison, Leaderboard, Rate, Row, Sheet, Standing
-from .scores import MISSING, SCORES, Score, legend, missing, score_arm
+from .scores import MISSING, Column, Score, missing
+from .scoring import Scoring, score_arm
 from .tables import format_table
 from .weighed import Weighed, likelihood_score
 
@@ -56,6 +58,7 @@ class Sitting:
         train: Sequence[Task],
         split: Split,
         primary: bool,
+        scoring: Scoring,
     ) -> None:
         self.form = form
         self.tasks = asked_in(form, tasks)
@@ -68,8 +71,11 @@ class Sitting:
         self.weighed: dict[str, list[Weighed]] = {
             arm.name: read_weighed(run, arm.name, split) for arm in arms if self.how[arm.name] == "likelihood"
         }
-        scored = {name: score_arm(self.tasks, rows, name, form) for name, rows in self.played.items()}
-        scored |= {name: weighed_rows(self.tasks, rows, name) for name, rows in self.weighed.items()}
+        self.columns = scoring.columns
+        scored = {
+            name: finished(score_arm(self.tasks, rows, name, form, scoring)) for name, rows in self.played.items()
+        }
+        scored |= {name: weighed_rows(self.tasks, rows, name, self.columns) for name, rows in self.weighed.items()}
         self.scored: dict[str, list[Score]] = {arm.name: scored[arm.name] for arm in arms if arm.name in scored}
         self.chances: dict[str, Chances] = chances(self.tasks, train, form)
 
@@ -104,6 +110,7 @@ class Sitting:
             self.form,
             self.how[arm],
             self.scored[arm],
+            self.columns,
             comparisons(arm, self.tasks, self.scored, self.chances, base=base, teacher=teacher, trivial=trivial),
             level_comparisons(arm, self.tasks, self.scored, self.chances, sheet.best_by_level),
         )
@@ -119,11 +126,13 @@ def read_weighed(run: Path, arm: str, split: Split) -> list[Weighed]:
     return read_records(path, Weighed, again(split, arm))
 
 
-def weighed_rows(tasks: Sequence[Task], rows: Sequence[Weighed], arm: str) -> list[Score]:
+def weighed_rows(
+    tasks: Sequence[Task], rows: Sequence[Weighed], arm: str, columns: Mapping[str, Column]
+) -> list[Score]:
     """One row of scores a task, in the order of `tasks`; a task that was not weighed becomes a `missing` row."""
     known = {row.task_id: row for row in rows}
     return [
-        likelihood_score(task, known[task.id], arm) if task.id in known else missing(task, arm, "choice")
+        likelihood_score(task, known[task.id], arm) if task.id in known else missing(task, arm, "choice", columns)
         for task in tasks
     ]
 
@@ -135,6 +144,7 @@ def build_leaderboard(
     tasks: int | None = None,
     forms: Sequence[Form] = FORMS,
     split: Split = "test",
+    scoring: Scoring | None = None,
 ) -> Leaderboard:
     """Score every arm of a run folder and compare them.
 
@@ -142,17 +152,20 @@ def build_leaderboard(
         tasks: only the first so many tasks of the split were played; None = all of them.
         forms: the primary one first; the choice form is left out where no task has options.
         split: test, or dev for choosing.
+        scoring: the scores; None = those of a config that names none. Nobody is asked: what a seat said of an episode
+            was kept when the arm was evaluated.
 
     Raises:
-        StageError: no exam, an arm never played, a task played twice or not in the exam.
+        StageError: no exam, an arm never played, a task played twice or not in the exam, a score that was not asked.
         BoardError: the arms were not played on one board.
     """
     if not arms:
         raise StageError("a leaderboard needs at least one arm: see [[evaluate.arms]]")
     asked, train = read_exam(run, tasks, split)
     check_names(arms, forms)
+    scoring = (scoring or Scoring.of()).reading()
     sittings = [
-        Sitting(run, arms, form, asked, train, split, primary=form == forms[0])
+        Sitting(run, arms, form, asked, train, split, form == forms[0], scoring)
         for form in forms
         if asked_in(form, asked)
     ]
@@ -188,7 +201,7 @@ def build_leaderboard(
         rows=tuple(rows),
         also={sheet.form: sheet for sheet in sheets[1:]},
         looks=different_students(run, read_exam(run)[0]) if split == "test" else 1,
-        legend=legend(),
+        columns=scoring.columns,
     )
 
 
@@ -205,28 +218,23 @@ def standing(
     form: Form,
     how: How,
     rows: Sequence[Score],
+    columns: Mapping[str, Column],
     against: tuple[Comparison, ...] = (),
     by_level: tuple[Comparison, ...] = (),
 ) -> Standing:
     """What one arm got in one form."""
     played = [row for row in rows if row.stop != MISSING]
-    by = {level: [row.correct == 1.0 for row in rows if row.level == level] for level in LEVELS}
-    unseen = [row.correct == 1.0 for row in rows if row.unseen_module]
-    # Means that end in `or 0.0` are over all tasks: what was never played was neither answered nor searched.
-    means = {name: _mean(getattr(row, name) for row in played) for name in SCORES}
-    well_formed = means["well_formed"]
+    by = {level: [row.right for row in rows if row.level == level] for level in LEVELS}
+    unseen = [row.right for row in rows if row.unseen_module]
     return Standing(
         form=form,
         how=how,
         n=len(rows),
         missing=len(rows) - len(played),
-        accuracy=Rate.of(row.correct == 1.0 for row in rows),
+        accuracy=Rate.of(row.right for row in rows),
         levels={level: Rate.of(outcomes) for level, outcomes in by.items() if outcomes},
         unseen=Rate.of(unseen) if unseen else None,
-        answered=_mean(row.answered for row in rows) or 0.0,
-        searched=_mean(row.searched or 0.0 for row in rows) or 0.0,
-        parse_failures=0.0 if well_formed is None else 1 - well_formed,
-        means=means,
+        means={name: _mean(row.values.get(name) for row in rows) for name in columns},
         stops=dict(Counter(row.stop for row in rows).most_common()),
         reasons=dict(Counter(reason for row in rows for reason in row.reasons).most_common()),
         against=against,

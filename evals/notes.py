@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from agents.task import LEVELS, Level
 
 from .rows import Comparison, Leaderboard, Row, Sheet, Standing
+from .scores import Column
 
 SURE = 0.01
 """Above the best trivial player of a level: only with a p below this."""
@@ -20,6 +21,16 @@ def percent(value: float | None, digits: int = 1) -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """A mean, a dash where it does not apply."""
     return "-" if value is None else f"{value:,.{digits}f}"
+
+
+DIGITS = {"share": (0, 1), "count": (1, 2), "tokens": (0, 0)}
+"""Unit of a column -> digits in the terminal and in the report; of any other unit two."""
+
+
+def cell(column: Column, value: float | None, *, report: bool = False) -> str:
+    """A mean of a column as a table shows it."""
+    digits = DIGITS.get(column.unit, (2, 2))[report]
+    return percent(value, digits) if column.unit == "share" else number(value, digits)
 
 
 def count(value: float) -> str:
@@ -146,15 +157,19 @@ def notes(board: Leaderboard) -> list[str]:
         "[low-high]: 95 % Wilson interval. Differences: Newcombe's paired interval, exact McNemar p with Holm's "
         "correction over base, teacher and all trivial baselines, of a level its own p; won: only this arm was right, "
         "lost: only the other was (where a baseline's guesses tie: expected numbers, and a test against its chances).",
-        "answer, search: % of tasks that ended in an answer, that were searched; unread: % that could not be parsed; "
-        "queries: searches a task; recall: % of the evidence found; ground: % of searched episodes whose quotes all "
-        "stand in what was retrieved; in, out: tokens a task; sec: wall time of an episode beside others in flight.",
+        *column_notes(board),
     ]
     if any(r.demonstrator for r in board.rows):
         lines.append("*: scripted demonstrator, no LLM; it holds the answer key and shows what the board allows.")
     if any(r.mode != "react" for r in board.rows):
         lines.append("~: closed book, the same board with search taken away.")
     return lines
+
+
+def column_notes(board: Leaderboard) -> list[str]:
+    """What the columns of how the arms play are, in one note; nothing where none is shown."""
+    told = [f"{each.head}{', %' if each.unit == 'share' else ''}: {each.legend}" for each in board.conduct().values()]
+    return [" ".join(told)] if told else []
 
 
 def form_notes(board: Leaderboard) -> list[str]:

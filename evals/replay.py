@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from agents.context import Context
@@ -15,9 +16,10 @@ from graphs.episode import Table
 from graphs.runner.collect import collect, now
 from graphs.runner.ledger import Ledger
 
+from .journal import finished
 from .likelihood import weigh
 from .places import FORMS, How, Split, asked_in, score_stem, scores_folder
-from .scores import score
+from .scoring import Scoring, score_episodes
 from .weighed import likelihood_score
 
 
@@ -31,6 +33,7 @@ def replay(
     forms: Sequence[Form] = FORMS,
     choice: Mapping[str, How] | None = None,
     split: Split = "test",
+    scoring: Scoring | None = None,
 ) -> str:
     """Sit `tasks` once for every arm and form into the scores folder of `split`; continues when repeated.
 
@@ -40,6 +43,7 @@ def replay(
     Args:
         contexts: arm -> what it plays with; the form is put in here.
         choice: arm -> how it sits the choice form where that is not the primary one; `graph` where nothing is said.
+        scoring: the scores; None = those of a config that names none.
 
     Raises:
         BoardError: two arms would play on different boards.
@@ -47,6 +51,7 @@ def replay(
         BudgetError: the budget is used up.
     """
     folder = scores_folder(run, split)
+    scoring = replace(scoring or Scoring.of(), folder=folder, budget=budget, concurrency=concurrency)
     tables = {
         (name, form): Table.lay(context.model_copy(update={"form": form}))
         for form in forms
@@ -69,7 +74,7 @@ def replay(
                 if how == "likelihood":
                     count = weighed(folder, stem, name, asked, tables[name, form])
                 else:
-                    count = played(folder, stem, name, asked, tables[name, form], ledger, concurrency, budget, title)
+                    count = played(stem, name, asked, tables[name, form], ledger, scoring, title)
                 right.append(f"{name} {count}/{len(asked)}")
             if right:
                 said.append(("right: " if primary else f"{form} form: ") + ", ".join(right))
@@ -77,17 +82,10 @@ def replay(
 
 
 def played(
-    folder: Path,
-    stem: str,
-    name: str,
-    tasks: Sequence[Task],
-    table: Table,
-    ledger: Ledger,
-    concurrency: int,
-    budget: Budget | None,
-    title: str,
+    stem: str, name: str, tasks: Sequence[Task], table: Table, ledger: Ledger, scoring: Scoring, title: str
 ) -> int:
-    """One arm plays in the graph; returns how many it got right."""
+    """One arm plays in the graph and is scored; returns how many it got right."""
+    concurrency, budget, folder = scoring.concurrency, scoring.budget, ledger.path.parent
     done = now(collect(tasks, table, ledger, concurrency=concurrency, budget=budget, title=title))
     if done.failures:
         raise StageError(
@@ -97,9 +95,10 @@ def played(
     wanted = {table.key(task): task for task in tasks}
     episodes = [t for t in ledger.trajectories() if t.key in wanted]
     write_jsonl(folder / f"{stem}.trajectories.jsonl", episodes)
-    rows = [score(wanted[t.key], t, arm=name) for t in episodes]
+    scored = score_episodes([(wanted[t.key], t) for t in episodes], name, scoring)
+    rows = finished(scored, asks=bool(scoring.seats))
     write_jsonl(folder / f"{stem}.jsonl", rows)
-    return sum(row.correct == 1.0 for row in rows)
+    return sum(row.right for row in rows)
 
 
 def weighed(folder: Path, stem: str, name: str, tasks: Sequence[Task], table: Table) -> int:
@@ -107,7 +106,7 @@ def weighed(folder: Path, stem: str, name: str, tasks: Sequence[Task], table: Ta
     found = weigh(folder / f"{stem}.likelihood.jsonl", tasks, table, title=f"weigh {name}")
     rows = [likelihood_score(task, row, name) for task, row in zip(tasks, found, strict=True)]
     write_jsonl(folder / f"{stem}.jsonl", rows)
-    return sum(row.correct == 1.0 for row in rows)
+    return sum(row.right for row in rows)
 
 
 def same_board(folder: Path, contexts: Mapping[str, Context]) -> None:

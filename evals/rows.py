@@ -14,6 +14,7 @@ from agents.task import Form, Level
 
 from .baselines import Baseline
 from .places import How, Split
+from .scores import Column
 from .stats import Interval, wilson
 
 Role = Literal["base", "teacher", "baseline", "trivial"]
@@ -116,12 +117,8 @@ class Standing(Record):
     levels: dict[Level, Rate]
     unseen: Rate | None
     """On tasks whose whole module was held out; None where the exam has none."""
-    answered: float
-    searched: float
-    parse_failures: float
-    """1 - the mean of well_formed over played episodes."""
     means: dict[str, float | None]
-    """Score -> mean over the episodes to which it applies."""
+    """Column of a score -> mean over the episodes to which it applies, and the tasks that count without one."""
     stops: dict[str, int]
     """How episodes ended; `no_option` is an answer that names none of the options."""
     reasons: dict[str, int]
@@ -178,7 +175,7 @@ class Sheet(Record):
 class Leaderboard(Sheet):
     """All arms of a run on one board; the fields of `Sheet` are those of the primary form."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     run: str
     """Name of the run folder."""
     split: Split = "test"
@@ -190,7 +187,14 @@ class Leaderboard(Sheet):
     """The forms beside the primary one."""
     looks: int = 1
     """How many different students the test was evaluated with in this run folder."""
-    legend: dict[str, str] = Field(default_factory=dict)
+    columns: dict[str, Column] = Field(default_factory=dict)
+    """Columns of the scores, in their order."""
+
+    def conduct(self) -> dict[str, Column]:
+        """The columns that tables of how the arms play show, those of one group side by side."""
+        shown = {name: column for name, column in self.columns.items() if column.shown}
+        groups = list(dict.fromkeys(column.group for column in shown.values()))
+        return dict(sorted(shown.items(), key=lambda each: groups.index(each[1].group)))
 
     def row(self, arm: str) -> Row:
         """The row of an arm; KeyError where there is none."""

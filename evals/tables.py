@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from .baselines import Baseline
-from .notes import clock_notes, differences, headline, notes, number, percent, shown_levels, sizes
+from .notes import cell, clock_notes, differences, headline, notes, percent, shown_levels, sizes
 from .rows import Leaderboard, Rate, Row, Standing
 
 WIDTH = 100
@@ -45,7 +45,7 @@ def _cut(name: str, room: int) -> str:
     return name[: max(1, room - 1 - len(marks))] + "…" + marks
 
 
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Aligned columns: the first to the left, the others to the right, two blanks between where there is room."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     gap = 2 if WIDTH - sum(widths[1:]) - 2 * (len(header) - 1) >= min(widths[0], LEAST_NAME) else 1
@@ -93,22 +93,31 @@ def baseline_rows(board: Leaderboard) -> list[tuple[Baseline, list[float | None]
 
 
 def conduct_grid(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of how the arms play, in the primary form."""
-    header = ["how they play", "answer", "search", "unread", "queries", "recall", "ground", "in", "out", "sec"]
-    rows = []
-    for r in board.rows:
-        shares = [percent(r.answered, 0), percent(r.searched, 0), percent(r.parse_failures, 0)]
-        m = r.means
-        rest = [number(m["searches"], 1), percent(m["evidence_recall"], 0), percent(m["grounded"], 0)]
-        cost = [number(m["prompt_tokens"], 0), number(m["completion_tokens"], 0), number(m["seconds"], 2)]
-        rows.append([mark(r), *shares, *rest, *cost])
+    """Header and rows of how the arms play, in the primary form: a column for each that a score shows."""
+    columns = board.conduct()
+    header = ["how they play", *(column.head for column in columns.values())]
+    rows = [[mark(r), *(cell(each, r.means.get(name)) for name, each in columns.items())] for r in board.rows]
     return header, rows
+
+
+def _parts(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """A table as tables of at most WIDTH columns, each with the first column."""
+    chosen: list[int] = []
+    for at in range(1, len(header)):
+        wide = sum(2 + max(len(row[i]) for row in [header, *rows]) for i in [*chosen, at])
+        if chosen and wide > WIDTH - LEAST_NAME:
+            yield [header[i] for i in [0, *chosen]], [[row[i] for i in [0, *chosen]] for row in rows]
+            chosen = []
+        chosen.append(at)
+    yield [header[i] for i in [0, *chosen]], [[row[i] for i in [0, *chosen]] for row in rows]
 
 
 def format_table(board: Leaderboard) -> str:
     """The leaderboard for a terminal of 100 columns; the first line is the headline."""
-    lines = [headline(board), sizes(board), "", *_grid(*accuracy_grid(board)), *clock_notes(board)]
-    lines += ["", *_grid(*conduct_grid(board)), "", *differences(board.hero()), "", *notes(board)]
+    lines = [headline(board), sizes(board), "", *grid(*accuracy_grid(board)), *clock_notes(board)]
+    for part in _parts(*conduct_grid(board)):
+        lines += ["", *grid(*part)]
+    lines += ["", *differences(board.hero()), "", *notes(board)]
     return "\n".join(row for line in lines for row in _wrapped(line)).rstrip()
 
 

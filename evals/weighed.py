@@ -55,10 +55,12 @@ def likelihood_score(task: Task, row: Weighed, arm: str) -> Score:
         {
             **about(task, arm),
             "form": "choice",
-            "correct": float(row.choice == task.gold),
-            "answered": float(row.choice is not None),
-            "evidence_recall": recall,
-            "prompt_tokens": float(row.prompt_tokens),
+            "values": {
+                "correct": float(row.choice == task.gold),
+                "answered": float(row.choice is not None),
+                "evidence_recall": recall,
+                "prompt_tokens": float(row.prompt_tokens),
+            },
             "key": row.key,
             "stop": "answered" if row.choice is not None else "limit:context",
             "answer": row.choice,

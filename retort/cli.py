@@ -138,6 +138,13 @@ def command(arguments: argparse.Namespace) -> int:
         text, status = doctor(run, seconds=arguments.seconds, as_json=arguments.json)
         print(text)
         return status
+    if name == "benchmark":
+        from .benchmark import benchmark
+        from .paths import absolute_tool
+
+        result = benchmark(run, absolute_tool(arguments.name, Path()), arguments.arm)
+        print(result.model_dump_json(indent=2) if arguments.json else result.text())
+        return 0
     from .evaluation import dev
     from .pipeline import work
     from .trust import made
@@ -182,8 +189,10 @@ def look(arguments: argparse.Namespace) -> int:
         print(found.model_dump_json(indent=2) if arguments.json else text(found))
     else:
         from .export import export
+        from .paths import absolute_tool
 
-        print(export(arguments.run, arguments.out, arguments.format, dropped=arguments.dropped, pages=arguments.pages))
+        form, more = absolute_tool(arguments.format, Path()), {"dropped": arguments.dropped, "pages": arguments.pages}
+        print(export(arguments.run, arguments.out, form, arguments.container, **more))
     return 0
 
 

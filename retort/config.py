@@ -27,6 +27,7 @@ from agents.task import Form
 from agents.text import shortened
 from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
+from evals.scores import DEFAULT
 from finetune.pretrain import CptConfig
 from finetune.sft import SftConfig
 
@@ -178,6 +179,16 @@ class EvaluateConfig(Section):
     """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
+    scores: tuple[str, ...] = DEFAULT
+    """What is measured of every episode: names of evals/scores.py, of installed packages, or /path/file.py:function."""
+    seats: dict[str, Seat] = Field(default_factory=dict)
+    """Score that asks a seat -> the seat; one without a seat of its own asks the judge of the collecting team."""
+
+    @field_validator("seats", mode="before")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        lines = value.items() if isinstance(value, Mapping) else ()
+        return {name: {"model": seat} if isinstance(seat, str) else seat for name, seat in lines} or value
 
     @field_validator("forms")
     @classmethod
@@ -223,6 +234,8 @@ class RunConfig(Section):
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
+        for seat in self.evaluate.seats.values():
+            checked_spec(seat.model)
         known = {*self.teams, "base", "cpt", "student"}
         for arm in self.evaluate.arms:
             if arm.team not in known:
@@ -329,6 +342,8 @@ def explain(error: ValidationError) -> str:
 def known_keys(place: list[str]) -> list[str]:
     """Names of the keys that may stand at a place of run.toml."""
     model: Any = RunConfig
+    if place[:2] == ["evaluate", "seats"]:  # seats by the name of a score
+        place = ["teams", "", "reason", *place[3:]]
     for part in place:
         if part == "teams":
             model = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agents.answers import fold
 from agents.context import Context
-from agents.errors import StageError
+from agents.errors import ConfigError, StageError
 from agents.files import read_model, write_json
 from graphs.contents import recall, remember
 
@@ -17,6 +17,8 @@ from .stages import HASHES
 from .table import STAGES
 
 if TYPE_CHECKING:
+    from evals.scoring import Scoring
+
     from .pipeline import Run
 
 
@@ -31,6 +33,7 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
     if not every:
         raise StageError(f"the exam has no {split} tasks: raise exam.{split} and run the stage 'exam' again")
     found = contexts(run)
+    check_scores(run)
     said = replay(
         run.folder,
         every[: options.tasks],
@@ -40,6 +43,7 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
         forms=options.forms,
         choice={arm.name: arm.in_choice(found[arm.name].team.reason.model) for arm in run.config.arms()},
         split=split,
+        scoring=scoring(run),
     )
     if split == "test":
         players = {name: team_identity(context.team) for name, context in found.items()}
@@ -51,6 +55,27 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
 def contexts(run: Run) -> dict[str, Context]:
     """Arm -> context; every arm is scored by the same verifier without help."""
     return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
+
+
+def scoring(run: Run) -> Scoring:
+    """The scores of the config; one that asks and has no seat of its own asks the judge of the collecting team."""
+    from evals.scoring import Scoring
+
+    judge = run.team(run.config.collect.team).judge
+    seats = {**run.config.evaluate.seats, **({"": judge} if judge is not None else {})}
+    return Scoring.of(run.config.evaluate.scores, seats)
+
+
+def check_scores(run: Run) -> None:
+    """Raise ConfigError where a score cannot be used, or its calls could not be counted in the budget's USD."""
+    from agents.models.prices import costs
+
+    for name, seat in scoring(run).seats.items():
+        if run.config.budget.usd is not None and costs(seat) and seat.price is None:
+            raise ConfigError(
+                f"[budget] usd = {run.config.budget.usd:g} cannot hold: the seat of the score {name} ({seat.model}) "
+                "has no price; add price = { prompt = USD, completion = USD } per million tokens to it"
+            )
 
 
 def player(run: Run, arm: Arm) -> str:
@@ -71,7 +96,9 @@ def leaderboard(run: Run, split: Literal["dev", "test"] = "test") -> str:
         about = {"name": arm.name, "mode": arm.mode, "seat": seat, "choice": arm.in_choice(seat)}
         arms.append(ArmSpec(player=player(run, arm), **about))
     options = run.config.evaluate
-    board = build_leaderboard(run.folder, arms, tasks=options.tasks, forms=options.forms, split=split)
+    board = build_leaderboard(
+        run.folder, arms, tasks=options.tasks, forms=options.forms, split=split, scoring=scoring(run)
+    )
     write_leaderboard(run.folder, board)
     if split == "test":
         from .pipeline import say

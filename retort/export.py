@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from agents.errors import need
 from agents.files import as_record, read_json, read_models, write_jsonl, write_text
 from agents.folders import made_folder
 from agents.task import Task
 from distill.dataset import sft_row
+from distill.exporters import Conversation, Exporter, opened, rows
+from distill.exporters.containers import ENDINGS, LOADS, check_container, contain
 from distill.keep import legend
 from evals.report.collected import rows_of
 from graphs.trajectory import Trajectory
 
 from .folders import check_run
 
-Format = Literal["messages", "sharegpt", "parquet", "hf"]
-FORMATS: dict[Format, str] = {
-    "messages": "JSON lines: `messages` in OpenAI's chat form and `tools`, as TRL and most trainers read them",
-    "sharegpt": "JSON lines: `conversations` of `from` and `value`; tools and calls as text in the Hermes form",
-    "parquet": "the columns of `messages` in Parquet files, which `datasets` reads back as they were",
-    "hf": "one folder a split, as `datasets.load_from_disk` reads it",
-}
-"""Format -> what it is."""
-SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "tool"}
+OLDER = {"messages": ("trl", "jsonl"), "parquet": ("trl", "parquet"), "hf": ("trl", "hf")}
+"""Name of --format before there were containers -> exporter, container."""
 
 
-def export(run: Path, out: Path, form: Format = "messages", *, dropped: bool = False, pages: bool = False) -> str:
+def export(
+    run: Path, out: Path, form: str = "trl", container: str = "jsonl", *, dropped: bool = False, pages: bool = False
+) -> str:
     """Write the dataset of a run folder to `out`.
 
     Args:
         out: absent, empty, or made by an export before and not changed since.
+        form: an exporter (distill/exporters), or the user's own by `/path/file.py:Class`.
+        container: jsonl, parquet or hf.
         dropped: also the episodes that are not trained on, each with its reason.
         pages: also the sections of the manual for continual pretraining.
 
@@ -41,30 +38,33 @@ def export(run: Path, out: Path, form: Format = "messages", *, dropped: bool = F
         What was written, as a line.
 
     Raises:
-        StageError: no run folder, or its dataset is not made yet.
+        StageError: no run folder, its dataset is not made yet, or an episode that the format cannot hold.
+        ConfigError: no such exporter or container.
         FolderError: `out` holds something that no export made.
         MissingExtra: Parquet and hf need the extra `train`.
     """
+    note = ""
+    if form in OLDER:
+        note = f"; --format {form} is the older name of --format {' --container '.join(OLDER[form])}"
+        form, container = OLDER[form]
+    check_container(container)
+    exporter = opened(form)
     check_run(run)
     counts = read_json(run / "dataset.json", "dataset")
     tasks = {task.id: task for task in read_models(run / "exam.jsonl", Task, "exam")}
-    parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"sft": lambda: kept(run, tasks)}
+    parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"sft": lambda: rows(exporter, kept(run, tasks))}
     if dropped:
-        parts["dropped"] = lambda: left_out(run, tasks)
+        parts["dropped"] = lambda: rows(exporter, left_out(run, tasks))
     if pages:
         parts["cpt"] = lambda: rows_of(run / "data" / "cpt.jsonl", "dataset")
     numbers = {}
     with made_folder(out, "export") as fresh:
-        for name, rows in parts.items():
-            talks = name != "cpt"
-            if form == "sharegpt" and talks:
-                numbers[name] = write_jsonl(fresh / f"{name}.jsonl", map(sharegpt, rows()))
-            else:
-                numbers[name] = write_jsonl(fresh / f"{name}.jsonl", rows())
-        if form in ("parquet", "hf"):
-            converted(fresh, list(parts), form)
-        write_text(fresh / "README.md", card(run, form, counts, numbers))
-    return f"{out}: " + ", ".join(f"{number} rows of {name}" for name, number in numbers.items()) + f", {form}"
+        for name, made in parts.items():
+            numbers[name] = write_jsonl(fresh / f"{name}.jsonl", made())
+        contain(fresh, list(parts), container)
+        write_text(fresh / "README.md", card(run, exporter, container, counts, numbers))
+    how = form if container == "jsonl" else f"{form} in {container}"
+    return f"{out}: " + ", ".join(f"{number} rows of {name}" for name, number in numbers.items()) + f", {how}{note}"
 
 
 def about(task: Task | None) -> dict[str, Any]:
@@ -72,71 +72,20 @@ def about(task: Task | None) -> dict[str, Any]:
     return {"level": task.level if task else None, "kind": task.kind if task else None}
 
 
-def kept(run: Path, tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
-    """The rows that students are trained on, each with what its task is."""
+def kept(run: Path, tasks: Mapping[str, Task]) -> Iterator[Conversation]:
+    """The episodes that students are trained on, each with what its task is."""
     for row in rows_of(run / "data" / "sft.jsonl", "dataset"):
-        yield {**row, **about(tasks.get(row["task_id"]))}
+        yield Conversation.of({**row, **about(tasks.get(row["task_id"]))})
 
 
-def left_out(run: Path, tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
+def left_out(run: Path, tasks: Mapping[str, Task]) -> Iterator[Conversation]:
     """The episodes that no student is trained on, each with the reason."""
     for row in rows_of(run / "dropped.jsonl", "dataset"):
         reason = row.pop("reason", "")
         trajectory = as_record(row, Trajectory, run / "dropped.jsonl", "dataset")
-        yield {**sft_row(trajectory), **about(tasks.get(trajectory.task_id)), "reason": reason}
+        yield Conversation.of({**sft_row(trajectory), **about(tasks.get(trajectory.task_id)), "reason": reason})
 
 
-def sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its messages as `conversations`; the tools stand in the system message, calls in the text."""
-    from agents.toolcalls.hermes import described, observations, turn
-
-    tools = json.loads(row["tools"])
-    said: list[dict[str, str]] = []
-    for message in row["messages"]:
-        value = str(message["content"])
-        if message["role"] == "assistant":
-            calls = [each["function"] for each in message.get("tool_calls") or ()]
-            value = turn(value, [(each["name"], json.dumps(each["arguments"], ensure_ascii=False)) for each in calls])
-        elif message["role"] == "tool":
-            value = observations([value])
-        elif message["role"] == "system" and tools:
-            value = f"{value}\n\n{described(tools)}"
-        said.append({"from": SPEAKERS[message["role"]], "value": value})
-    rest = {key: value for key, value in row.items() if key not in ("messages", "tools")}
-    return {"conversations": said, **rest}
-
-
-def converted(folder: Path, names: list[str], form: Format) -> None:
-    """Replace NAME.jsonl of a folder by NAME.parquet, or by a folder NAME."""
-    import tempfile
-
-    datasets = need("datasets", "train")
-    shown = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    try:
-        for name in names:
-            rows = folder / f"{name}.jsonl"
-            if not rows.stat().st_size:  # no column can be told of an empty file
-                rows.unlink()
-                continue
-            with tempfile.TemporaryDirectory() as cache:
-                table = datasets.Dataset.from_json(str(rows), cache_dir=cache)
-                if form == "parquet":
-                    table.to_parquet(str(folder / f"{name}.parquet"))
-                else:
-                    table.save_to_disk(str(folder / name))
-            rows.unlink()
-    finally:
-        if shown:
-            datasets.enable_progress_bars()
-
-
-LOADS: dict[Format, str] = {
-    "messages": 'load_dataset("json", data_files="sft.jsonl")',
-    "sharegpt": 'load_dataset("json", data_files="sft.jsonl")',
-    "parquet": 'Dataset.from_parquet("sft.parquet")',
-    "hf": 'load_from_disk("sft")',
-}
 MEANS = {
     "sft": "the episodes kept for fine-tuning; `key` and `task_id` name each in its run",
     "dropped": "the episodes that no student is trained on, with the `reason`",
@@ -144,14 +93,14 @@ MEANS = {
 }
 
 
-def card(run: Path, form: Format, counts: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
+def card(run: Path, exporter: Exporter, container: str, counts: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
     """The dataset card, with the front matter that dataset hubs read."""
     from .config import load_config
 
     config = load_config(run)
-    ending = {"parquet": ".parquet", "hf": ""}.get(form, ".jsonl")
+    ending = ENDINGS[container]
     front = "".join(f"- config_name: {name}\n  data_files: {name}{ending}\n" for name in numbers if numbers[name])
-    front = f"configs:\n{front}" if form != "hf" else ""
+    front = f"configs:\n{front}" if container != "hf" else ""
     rows = "".join(f"| `{name}{ending}` | {number} | {MEANS[name]} |\n" for name, number in numbers.items())
     why = "".join(f"| `{name}` | {number} | {legend(name)} |\n" for name, number in counts["reasons"].items())
     reasons = f"\n| reason to drop | episodes | meaning |\n| --- | ---: | --- |\n{why}" if why else ""
@@ -168,11 +117,11 @@ right answer, and its quotes stand in what it retrieved. Held-out entities, ques
 | file | rows | what |
 | --- | ---: | --- |
 {rows}
-- form: {FORMATS[form]}
+- form: {exporter.title}
 - ledger: {counts["ledger"]} episodes = {counts["kept"]} kept + {counts["dropped"]} dropped
 - kept by level: {levels}
 - player: team `{config.collect.team}`, `{team.partition("@")[0]}`
 - licence: that of the manual for what is quoted of it, and the terms of the player's model for what it wrote
 {reasons}
-Load it with `datasets` 5.2 or later: `{LOADS[form]}`. Train on the assistant's messages alone.
+Load it with `datasets` 5.2 or later: `{LOADS[container]}`. Train on the assistant's messages alone.
 """

@@ -49,6 +49,14 @@ def parser() -> argparse.ArgumentParser:
         if name == "leaderboard":
             machine_readable(one)
 
+    benchmark = commands.add_parser("benchmark", help="the arms play an outside exam: what can the student do no more")
+    benchmark.add_argument("name", metavar="NAME", help="calls, one of an installed package, or /path/file.py:Class")
+    placed(benchmark)
+    benchmark.add_argument(
+        "--arm", action="append", default=[], metavar="ARM", help="a row of the leaderboard; repeat it"
+    )
+    machine_readable(benchmark)
+
     plan = commands.add_parser("plan", help="what would run, how many calls and tokens, without spending any")
     placed(plan)
     plan.add_argument(
@@ -119,10 +127,11 @@ def looks(commands: argparse._SubParsersAction[Parser]) -> None:
     export.add_argument("out", type=place, metavar="OUT", help="the new folder")
     export.add_argument(
         "--format",
-        choices=("messages", "sharegpt", "parquet", "hf"),
-        default="messages",
-        help="messages: JSON lines as TRL reads them (default)",
+        default="trl",
+        metavar="NAME",
+        help="trl (default), openai, sharegpt, one of an installed package, or your own /path/file.py:Class",
     )
+    export.add_argument("--container", choices=("jsonl", "parquet", "hf"), default="jsonl", help="of the rows")
     export.add_argument("--dropped", action="store_true", help="also the episodes left out, with the reasons")
     export.add_argument("--pages", action="store_true", help="also the manual's sections for pretraining")
 

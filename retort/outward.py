@@ -55,6 +55,7 @@ def settle(config: RunConfig) -> str | None:
 def models(config: RunConfig) -> list[str]:
     """Names of the models that this process opens: the student's base and those of seats in process."""
     seats = [seat for team in config.teams.values() for seat in team.named("").seats().values()]
+    seats += config.evaluate.seats.values()
     opened = ((known_of(seat.model), seat) for seat in seats)
     return [
         config.student.base,

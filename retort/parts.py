@@ -187,6 +187,8 @@ def told(name: str) -> str:
         if what in ("weights", "script", "code"):
             return f"the {what} of the {role} seat of {team}"
         return f"[teams.{team}] {what if role == 'all' else f'{role}.{what}'}"
+    if kind == "score":
+        return f"the score {rest}"
     if kind == "tool":
         return f"the tool {rest}"
     words = {

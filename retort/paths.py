@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,21 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     )
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
+    scores = tuple(absolute_tool(spec, root) for spec in config.evaluate.scores)
+    evaluate = config.evaluate.model_copy(
+        update={"scores": scores, "seats": absolute_seats(config.evaluate.seats, root)}
+    )
     index = absolute_index(config.index, root)
-    own = {"corpus": corpus, "index": index, "teams": teams, "student": student, "board": board, "cpt": cpt, "sft": sft}
+    own = {
+        "index": index,
+        "evaluate": evaluate,
+        "corpus": corpus,
+        "teams": teams,
+        "student": student,
+        "board": board,
+        "cpt": cpt,
+        "sft": sft,
+    }
     return config.model_copy(update=own)
 
 
@@ -76,6 +90,13 @@ def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
     if parts:
         rest["parts"] = {**rest["parts"], **parts}
     return IndexConfig.model_validate({"kind": absolute_tool(config.kind, root), **rest})
+
+
+def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
+    """Seats by name with their file paths resolved against `root`."""
+    from .config import SeatedTeam
+
+    return {name: absolute_team(SeatedTeam(reason=seat), root).reason for name, seat in seats.items()}
 
 
 def absolute_tool(spec: str, root: Path) -> str:

@@ -23,7 +23,7 @@ from . import lines
 from .boards import COLLECTED
 from .config import RunConfig, write_resolved
 from .doctor.before import refuse_broken
-from .evaluation import evaluate, leaderboard
+from .evaluation import check_scores, evaluate, leaderboard
 from .folders import check_place, claim
 from .lock import alone
 from .parts import Parts
@@ -88,10 +88,9 @@ class Run:
 
     def student_model(self, name: str) -> str:
         """The seat in this process of base, cpt or student."""
-        stages = self.config.student.stages
         if name == "base":
             return hf_line(self.config.student.base)
-        stage = "cpt" if name == "cpt" else stages[-1]
+        stage = "cpt" if name == "cpt" else self.config.student.stages[-1]
         folder = self.folder / "students" / stage
         if not folder.exists():
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")
@@ -300,6 +299,7 @@ def check_budget(run: Run, only: Sequence[str] | None) -> None:
     if only is None or "collect" in only:
         plays += [(config.collect.team, mode, config.collect.verify) for mode in config.collect.modes]
     if only is None or "evaluate" in only:
+        check_scores(run)
         plays += [(arm.team, arm.mode, "score") for arm in config.arms() if arm.team in config.teams]
     for name, mode, verify in plays:
         context = Context(team=run.team(name), library="", board=config.board, mode=mode, verify=verify)

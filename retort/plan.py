@@ -24,6 +24,7 @@ from graphs.contents import recall, remember
 from .boards import differences
 from .doctor.before import before_paying, refuse
 from .doctor.findings import Finding
+from .evaluation import scoring
 from .lock import alone
 from .pipeline import Run, work
 from .stages import HASHES, Found, looked_at
@@ -36,6 +37,8 @@ OBSERVATION_CHARS = 300
 """One observation of two or three extracted passages: 180 to 300 on the three examples, measured."""
 FREE = ("index", "exam")
 """Stages that a pilot does first where they are not fresh: they cost nothing, and it plays their exam."""
+JUDGED_CHARS = 3_000
+"""What a score sends to its seat: instructions of 1,700, the question, quotes and two or three passages."""
 REPLY_CHARS = 160
 """One turn of a terse player; a reasoning model writes ten times that."""
 
@@ -176,6 +179,10 @@ def count(made: Plan, collects: bool, evaluates: bool) -> None:
                 if asked and (primary or form == "free" or arm.in_choice(seat.model) == "graph"):
                     name = f"evaluate {arm.name}" if primary else f"  {form}: {arm.name}"
                     made.played.append(scaled(name, estimate(asked, (arm.mode,), form), len(asked), seat))
+        episodes = sum(each.episodes for each in made.played if each.name != "collect")
+        for score, seat in scoring(run).seats.items():
+            once = Estimate(episodes, episodes, episodes * JUDGED_CHARS // 4, episodes * REPLY_CHARS // 4)
+            made.played.append(scaled(f"score {score}", once, episodes, seat))
 
 
 def played_lines(made: Plan) -> list[str]:

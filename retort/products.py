@@ -17,8 +17,8 @@ from typing import Any
 from graphs.contents import files_of, sha256_of
 
 LEDGER = "ledger.sqlite"
-DEV = "scores/dev"
-"""Folder of the scores of the dev tasks: no stage makes it, and playing them again changes nothing that one made."""
+DEV, BENCHMARKS = "scores/dev", "scores/benchmarks"
+"""Folders of the dev tasks and of benchmarks: no stage makes them, and playing those changes nothing that one made."""
 BESIDE = (f"{LEDGER}-wal", f"{LEDGER}-shm")
 """SQLite's files beside a ledger: part of it while it is open."""
 
@@ -30,8 +30,8 @@ def files_made(run: Path, names: Sequence[str]) -> Iterator[Path]:
     for name in names:
         path = run / name
         if path.is_dir():
-            apart = run / DEV
-            yield from (each for each in files_of(path) if each.name not in BESIDE and apart not in each.parents)
+            apart = {run / DEV, run / BENCHMARKS}
+            yield from (each for each in files_of(path) if each.name not in BESIDE and not apart & {*each.parents})
         elif path.is_file():
             yield path
 

@@ -64,9 +64,15 @@ def portable(config: RunConfig) -> dict[str, Any]:
     """The config as plain values, without the folders in which the user's tools lie, and with the exam's own seed."""
     data = config.model_dump(mode="json")
     data["exam"]["seed"] = config.exam_seed()
-    named = [(Path(place).name, name) for place, _, name in (spec.rpartition(":") for spec in config.board.tools)]
-    data["board"]["tools"] = [f"{place}:{name}" if place else name for place, name in named]
+    data["board"]["tools"] = [without_folder(spec) for spec in config.board.tools]
+    data["evaluate"]["scores"] = [without_folder(spec) for spec in config.evaluate.scores]
     return data
+
+
+def without_folder(spec: str) -> str:
+    """The user's own `/path/file.py:name` without its folder; any other name as it is."""
+    place, _, name = spec.rpartition(":")
+    return f"{Path(place).name}:{name}" if place else name
 
 
 def recorded(run: Path) -> dict[str, dict[str, Any]]:

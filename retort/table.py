@@ -107,6 +107,17 @@ def players(run: Run) -> Parts:
     return {"config.evaluate.arms": digest(rows), **seated(run, [arm.team for arm in arms])}
 
 
+def scorers(run: Run) -> Parts:
+    """The scores with their source, and who is asked by them."""
+    from graphs.board import seat_identity
+
+    from .evaluation import scoring
+
+    made = scoring(run)
+    seats = {name: seat_identity(seat) for name, seat in made.seats.items()}
+    return {f"score.{name}": digest(source, seats.get(name)) for name, source in made.sources.items()}
+
+
 def seated(run: Run, names: list[str]) -> Parts:
     """The players of teams; one that is still to be trained is absent."""
     found: Parts = {}
@@ -231,9 +242,10 @@ STAGES: dict[str, Stage] = {
             ("evaluate.tasks", "evaluate.forms", "board"),
             ("exam.jsonl", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
-            + ("evals/scores.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
+            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/journal.py", "evals/weighed.py")
+            + ("retort/config.py:Arm", "retort/evaluation.py"),
             ("scores", "board.json"),
-            (players, tools),
+            (players, tools, scorers),
         ),
         Stage(
             "leaderboard",
@@ -277,7 +289,7 @@ STAGES: dict[str, Stage] = {
                 "retort/evaluation.py",
             ),
             ("leaderboard.json", "leaderboard.csv", "leaderboard.md", "baselines.jsonl", NOTES, "report.html"),
-            (players,),
+            (players, scorers),
         ),
     )
 }

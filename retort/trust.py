@@ -58,7 +58,9 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *templates(config), *index(config.index)]
+    found = [*tools(config.board), *servers(config.board), *scores(config), *templates(config), *index(config.index)]
+    for score, seat in config.evaluate.seats.items():
+        found += [*classes(f"evaluate.seats.{score}", seat), *sent(f"evaluate.seats.{score}", seat)]
     for team, seated in config.teams.items():
         for role, seat in seated.named(team).seats().items():
             found += [*classes(f"teams.{team}.{role}", seat), *sent(f"teams.{team}.{role}", seat)]
@@ -71,6 +73,14 @@ def tools(board: Board) -> Iterator[Item]:
         place, colon, _ = spec.rpartition(":")
         if colon:
             yield item(f"the tool {spec}: the code of its file runs here", "tool", spec, code_of(place))
+
+
+def scores(config: RunConfig) -> Iterator[Item]:
+    """Own scores: the code of their files runs."""
+    for spec in config.evaluate.scores:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the score {spec}: the code of its file runs here", "score", spec, code_of(place))
 
 
 def code_of(place: str) -> list[str | None]:
@@ -151,12 +161,12 @@ def templates(config: RunConfig) -> Iterator[Item]:
     for name in (config.student.chat_template, config.cpt.chat_template, config.sft.chat_template):
         yield from template(name)
     models = [config.student.base]
-    for team, seated in config.teams.items():
-        for seat in seated.named(team).seats().values():
-            yield from template(seat.chat_template)
-            spec = split_spec(seat.model)
-            known = known_provider(spec.provider)
-            models += [spec.model] if known is not None and known.weighable else []
+    seats = [seat for team, seated in config.teams.items() for seat in seated.named(team).seats().values()]
+    for seat in [*seats, *config.evaluate.seats.values()]:
+        yield from template(seat.chat_template)
+        spec = split_spec(seat.model)
+        known = known_provider(spec.provider)
+        models += [spec.model] if known is not None and known.weighable else []
     for model in models:
         yield from carried(model)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from agents.files import write_json, write_jsonl, write_text
 from agents.models.meter import Account
-from agents.task import LEVELS, Hop, Task
+from agents.task import LEVELS, Form, Hop, Task
+from evals.journal import finished
 from evals.rows import ArmSpec
+from evals.scores import Score
+from evals.scoring import score, score_arm
 from evals.weighed import Option, Weighed
 from graphs.runner.collect import Collected
 from graphs.trajectory import Hit, ToolUse, Trajectory, Usage, Verdict
@@ -206,3 +210,18 @@ def write_run(run: Path, test: int = 30) -> Path:
     write_json(run / "stages.json", stages)
     write_text(run / "data" / "README.md", "# Dataset of this run\n")
     return run
+
+
+def scored(task: Task, trajectory: Trajectory, arm: str | None = None) -> SimpleNamespace:
+    """A row of scores with its values as attributes."""
+    return flat(finished(score(task, trajectory, arm=arm)))
+
+
+def scored_arm(tasks: Sequence[Task], trajectories: Iterable[Trajectory], arm: str, form: Form = "free") -> list[Any]:
+    """The rows of an arm, each with its values as attributes."""
+    return [flat(row) for row in finished(score_arm(tasks, trajectories, arm, form))]
+
+
+def flat(row: Score) -> SimpleNamespace:
+    """A row with its values as attributes."""
+    return SimpleNamespace(**{**dict(row), **row.values})

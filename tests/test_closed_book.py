@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import synthetic_run as synthetic
+from synthetic_run import scored as score
 
 from evals.rows import ArmSpec
-from evals.scores import score
 from retort.plan import estimate
 
 CLOSED = ("cot", "answer")

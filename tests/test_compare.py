@@ -26,7 +26,7 @@ def rows(values: list[float], arm: str = "a") -> list[Score]:
     return [
         Score(
             task_id=task.id, arm=arm, level=task.level, kind=task.kind, group=task.group, unseen_module=False,
-            correct=value, answered=1.0, gold=task.gold,
+            values={"correct": value, "answered": 1.0}, gold=task.gold,
         )
         for task, value in zip(TASKS, values, strict=True)
     ]  # fmt: skip

@@ -15,11 +15,12 @@ from agents.files import read_jsonl, write_jsonl, write_text
 from agents.task import Task
 from distill.exam.baselines import BASELINES, Chances, Guess, Registered
 from evals.compare import best_by_level, best_trivial, groups_of, level_comparisons
+from evals.journal import finished
 from evals.leaderboard import ArmSpec, Leaderboard, build_leaderboard, format_table, read_arm, write_leaderboard
 from evals.looks import different_students, looked, looks
 from evals.notes import clock_notes, format_notes, level_notes
 from evals.report import write_report
-from evals.scores import score
+from evals.scoring import score_arm
 from retort.config import load_config
 
 TASKS = 60
@@ -142,14 +143,14 @@ def test_giving_up_in_words_can_be_read(run: Path) -> None:
     honest = [synthetic.episode(task, "base", "I don't know", stop="gave_up") for task in held_out()]
     synthetic.write_arm(run, "base", honest)
     board = board_of(run)
-    assert board.row("base").answered == 0.0 and not format_notes(board)
+    assert board.row("base").means["answered"] == 0.0 and not format_notes(board)
 
 
 def test_an_answer_that_names_no_option_is_counted_as_none(run: Path) -> None:
     vague = [synthetic.episode(task, "student", "one of them", form="choice") for task in held_out()]
     synthetic.write_arm(run, "student", vague, "choice")
     choice = board_of(run).row("student").also["choice"]
-    assert (choice.answered, choice.stops, choice.unread) == (0.0, {"no_option": 60}, 1.0)
+    assert (choice.means["answered"], choice.stops, choice.unread) == (0.0, {"no_option": 60}, 1.0)
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_every_baseline_is_compared_and_the_best_of_all_is_shown(run: Path, orac
 
 def test_the_best_of_a_level_is_played_on_its_tasks_alone() -> None:
     tasks = held_out()
-    rows = [score(t, e) for t, e in zip(tasks, synthetic.play(tasks, "x", lambda i: i % 3 != 1), strict=True)]
+    rows = finished(score_arm(tasks, synthetic.play(tasks, "x", lambda i: i % 3 != 1), "x"))
     guesses = {"half": [0.5] * TASKS, "pro": [float(t.level == "professional") for t in tasks]}
     best = best_by_level(tasks, guesses, None, None)
     assert {level: (each.name, each.accuracy) for level, each in best.items()} == {

@@ -52,10 +52,10 @@ def test_rows_hold_what_was_played(board: Leaderboard) -> None:
     assert student.unseen is not None and student.unseen.n == 12 == board.unseen
     assert student.means["prompt_tokens"] == 400 and student.means["evidence_recall"] == 1.0
     base = board.row("base")
-    assert base.answered == pytest.approx(1 / 3) and base.stops == {"limit:steps": 40, "answered": 20}
+    assert base.means["answered"] == pytest.approx(1 / 3) and base.stops == {"limit:steps": 40, "answered": 20}
     assert base.reasons == {"no_answer": 40, "wrong": 15}
     closed = board.row("student closed book")
-    assert (closed.searched, closed.means["evidence_recall"], closed.means["grounded"]) == (0.0, None, None)
+    assert (closed.means["searched"], closed.means["evidence_recall"], closed.means["grounded"]) == (0.0, None, None)
     assert closed.kind == "student, closed book"
     assert (board.n, board.groups, board.board) == (60, 30, synthetic.BOARD)
 
@@ -105,7 +105,7 @@ def test_missing_tasks_count_as_wrong(run: Path) -> None:
     board = build_leaderboard(run, synthetic.ARMS)
     student = board.row("student")
     assert (student.n, student.missing, student.accuracy.n, student.accuracy.right) == (60, 10, 60, 45)
-    assert student.stops["missing"] == 10 and student.searched == pytest.approx(50 / 60)
+    assert student.stops["missing"] == 10 and student.means["searched"] == pytest.approx(50 / 60)
     assert "student: 10 of 60 tasks have no episode and count as wrong." in format_table(board)
 
 
@@ -238,10 +238,10 @@ def test_what_is_played_on_the_graph_makes_a_board(kettle: Path, tmp_path: Path)
     ]
     board = build_leaderboard(run, arms, tasks=6)
     base, teacher = board.rows
-    assert (base.accuracy.right, base.answered, base.searched) == (0, 0.0, 0.0)
-    assert (teacher.accuracy.right, teacher.searched, teacher.means["grounded"]) == (6, 1.0, 1.0)
+    assert (base.accuracy.right, base.means["answered"], base.means["searched"]) == (0, 0.0, 0.0)
+    assert (teacher.accuracy.right, teacher.means["searched"], teacher.means["grounded"]) == (6, 1.0, 1.0)
     assert teacher.means["evidence_recall"] == 1.0 and board.board is not None
-    assert Score.model_validate(read_jsonl(run / "scores" / "teacher.jsonl")[0]).correct == 1.0
+    assert Score.model_validate(read_jsonl(run / "scores" / "teacher.jsonl")[0]).right
     shown = [read_arm(run, "teacher", form=form)[0].messages[1]["content"] for form in (None, "choice")]
     assert "\nA) " not in shown[0] and "\nA) " in shown[1]
     assert teacher.also["choice"].accuracy.right == 6 and board.also["choice"].n == 6

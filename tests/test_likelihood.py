@@ -179,7 +179,12 @@ def test_a_prompt_without_room_is_no_answer() -> None:
         key="k", task_id=task.id, board="b", passages=True, hits=(), prompt_tokens=9000, options=(), choice=None
     )
     score = likelihood_score(task, row, "base")
-    assert (score.correct, score.answered, score.stop, score.form) == (0.0, 0.0, "limit:context", "choice")
+    assert (score.values["correct"], score.values["answered"], score.stop, score.form) == (
+        0.0,
+        0.0,
+        "limit:context",
+        "choice",
+    )
     assert Option(text="x", tokens=4, total=-2.0, prior=-6.0).weight == 1.0
 
 

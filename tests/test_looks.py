@@ -11,7 +11,8 @@ from synthetic_run import episode, make_task, play, write_arm
 from agents.errors import StageError
 from agents.files import write_json, write_jsonl, write_text
 from agents.task import Task
-from evals.scores import score
+from evals.journal import finished
+from evals.scoring import score_arm
 from evals.stats import mcnemar, newcombe, pairs
 from graphs.runner.ledger import Ledger
 from retort.against import compared, text
@@ -31,9 +32,7 @@ def written(run: Path, right: int, *, test: int = 24, seed: int = 0, name: str =
     asked = [task for task in exam if task.split == "test"]
     played = play(asked, "student", lambda i: i < right)
     write_arm(run, "student", played)
-    write_jsonl(
-        run / "scores" / "student.jsonl", [score(a, t, arm="student") for a, t in zip(asked, played, strict=True)]
-    )
+    write_jsonl(run / "scores" / "student.jsonl", finished(score_arm(asked, played, "student")))
     with Ledger(run / "scores" / "ledger.sqlite") as ledger:
         for each in played:
             ledger.add(each)
@@ -71,7 +70,7 @@ def test_an_arm_is_a_row_of_the_leaderboard_and_not_all_that_its_team_played(tmp
     tasks = [make_task(i) for i in range(4)]
     closed = play(tasks, "student", lambda i: False, mode="cot")
     closed = [each.model_copy(update={"key": f"closed-{each.task_id}"}) for each in closed]
-    rows = [score(task, t, arm="student closed book") for task, t in zip(tasks, closed, strict=True)]
+    rows = finished(score_arm(tasks, closed, "student closed book"))
     write_jsonl(run / "scores" / "student-closed-book.jsonl", rows)
     with Ledger(run / "scores" / "ledger.sqlite") as ledger:
         for each in closed:

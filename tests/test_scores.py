@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import synthetic_run as synthetic
+from synthetic_run import scored as score
+from synthetic_run import scored_arm as score_arm
 
 from agents.errors import StageError
 from agents.task import Task
 from evals.baselines import mean_of, summarise
-from evals.scores import MISSING, NO_OPTION, SCORES, Score, legend, score, score_arm, scorer
+from evals.scores import MISSING, NO_OPTION, Score, scores
+from evals.scoring import Scoring
 from graphs.trajectory import Hit, ToolUse, Verdict
 
 
@@ -81,11 +84,12 @@ def test_cost_comes_from_usage_and_the_arm_may_be_named() -> None:
     assert row.arm == "row name" and score(task, synthetic.episode(task, "team", "1")).arm == "team"
 
 
-def test_every_score_has_a_field_and_a_legend() -> None:
-    assert set(SCORES) <= set(Score.model_fields)
-    assert all(text.endswith(".") for text in legend().values()) and list(legend()) == list(SCORES)
-    with pytest.raises(TypeError, match="'elegance' has no field"):
-        scorer("elegance")(lambda task, trajectory: 1.0)
+def test_every_column_says_what_it_is() -> None:
+    columns = Scoring.of(("search", "format", "cost")).columns
+    assert list(columns)[:2] == ["correct", "answered"], "the outcome is always scored"
+    assert all(column.legend.endswith(".") and column.title for column in columns.values())
+    assert not set(columns) & set(Score.model_fields)
+    assert scores.names()[:5] == ["outcome", "search", "format", "cost", "judged_support"]
 
 
 def test_a_task_without_an_episode_is_a_wrong_row() -> None:
@@ -94,7 +98,7 @@ def test_a_task_without_an_episode_is_a_wrong_row() -> None:
     assert [row.task_id for row in rows] == [task.id for task in tasks]
     assert [row.correct for row in rows] == [0.0, 1.0, 1.0, 0.0]
     assert [row.stop for row in rows] == [MISSING, "answered", "answered", MISSING]
-    assert rows[0].searched is None and rows[0].answered == 0.0
+    assert (rows[0].values, rows[0].answered) == ({"correct": 0.0, "answered": 0.0, "searched": 0.0}, 0.0)
 
 
 def test_double_and_stray_trajectories_are_refused() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import synthetic_run as synthetic
+from synthetic_run import scored as score
+from synthetic_run import scored_arm as score_arm
 
 from agents.errors import StageError
-from evals.scores import NO_OPTION, SCORES, Score, file_stem, legend, missing, score, score_arm, scorer
+from evals.scores import NO_OPTION, Asker, Column, Score, Values, file_stem, missing, scorer
+from evals.scoring import Scoring
 from graphs.trajectory import Hit, ToolUse, Verdict
 
 
@@ -42,8 +45,7 @@ def test_the_row_of_an_episode_that_was_never_played_knows_only_its_task() -> No
         "kind": task.kind,
         "group": task.group,
         "unseen_module": False,
-        "correct": 0.0,
-        "answered": 0.0,
+        "values": {"correct": 0.0, "answered": 0.0},
         "gold": task.gold,
     }
 
@@ -127,30 +129,24 @@ def test_an_arm_becomes_a_file_name_that_stays_in_its_folder(arm: str, stem: str
     assert file_stem(arm) == stem
 
 
-def test_the_legend_is_the_first_line_of_each_score() -> None:
-    assert legend()["repairs"] == "Malformed calls that were sent back."
-    assert legend()["searches"] == "Searches an episode."
-    assert all("\n" not in line for line in legend().values())
+def test_the_legend_of_a_column_is_one_line() -> None:
+    columns = Scoring.of().columns
+    assert columns["repairs"].legend == "Malformed calls that were sent back."
+    assert columns["searches"].legend == "Searches an episode."
+    assert all("\n" not in column.legend for column in columns.values())
 
 
-def test_a_registered_score_is_the_function_itself() -> None:
-    before = SCORES["steps"]
+async def test_a_score_is_the_function_itself_with_its_columns() -> None:
+    """A score of our own is called as it is written."""
     task = synthetic.make_task(0)
     played = synthetic.episode(task, "x", task.gold)
-    try:
 
-        @scorer("steps")
-        def steps(task: object, trajectory: object) -> float:
-            """Always seven.
+    @scorer(seven=Column(title="seven", unit="count", legend="Always seven."))
+    async def steps(task: object, trajectory: object, asker: Asker) -> Values:
+        return {"seven": 7.0}
 
-            The rest is for readers of the code.
-            """
-            return 7.0
-
-        assert steps(task, played) == 7.0
-        assert (score(task, played).steps, legend()["steps"]) == (7.0, "Always seven.")
-    finally:
-        SCORES["steps"] = before
+    assert await steps(task, played, Asker("steps")) == {"seven": 7.0}
+    assert (list(steps.columns), steps.asks) == (["seven"], False)
     assert score(task, played).steps == 2.0
 
 
@@ -167,5 +163,5 @@ def test_a_score_is_frozen() -> None:
     row = missing(synthetic.make_task(0), "x")
     assert row.stop == "missing"
     with pytest.raises(ValueError, match="frozen"):
-        row.correct = 1.0  # type: ignore[misc]
+        row.stop = "answered"  # type: ignore[misc]
     assert Score.model_validate_json(row.model_dump_json()) == row

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import synthetic_run as synthetic
+from synthetic_run import scored as score
 
 from agents.tools import SEARCH
 from distill.keep import reason_to_drop
-from evals.scores import score
 from graphs.trajectory import Trajectory
 
 TASK = synthetic.make_task(0, "train")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +18,8 @@ from agents.errors import need
 from agents.files import write_text
 from agents.task import LEVELS
 
-from ..notes import count, notes, number, p_value, percent
+from ..export import column_text
+from ..notes import cell, count, notes, number, p_value, percent
 from ..played import read_arm, read_exam
 from ..rows import Comparison, Leaderboard, Row, Standing
 from ..tables import baseline_rows
@@ -69,12 +71,15 @@ def compared(row: Row) -> list[tuple[Standing, Comparison]]:
     return [(each, c) for each in found for c in (*each.against, *each.by_level)]
 
 
-def conduct(row: Row) -> list[str]:
-    """The cells on how an arm plays."""
-    m = row.means
-    shares = [percent(row.answered), percent(row.searched), percent(row.parse_failures)]
-    rest = [number(m["searches"], 2), percent(m["evidence_recall"]), percent(m["grounded"])]
-    return [*shares, *rest, number(m["prompt_tokens"], 0), number(m["completion_tokens"], 0), number(m["seconds"], 2)]
+def conduct(board: Leaderboard) -> dict[str, Any]:
+    """The table on how the arms play: groups with their number of columns, the columns, and the cells of each row."""
+    columns = board.conduct()
+    groups = Counter(column.group for column in columns.values())
+    cells = [
+        (row, [cell(column, row.means.get(name), report=True) for name, column in columns.items()])
+        for row in board.rows
+    ]
+    return {"groups": groups, "columns": list(columns.values()), "rows": cells}
 
 
 def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str:
@@ -120,7 +125,8 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
         headline=headline(board),
         levels=[level for level in LEVELS if board.levels.get(level)],
         tint=plots.colours([row.arm for row in board.rows]),
-        conduct=conduct,
+        conduct=conduct(board),
+        column_text=column_text,
         compared=compared,
         baselines=baseline_rows(board),
         told=notes(board),

@@ -86,11 +86,12 @@ def seat_findings(config: RunConfig, stages: Collection[str]) -> list[Finding]:
 
 
 def seats_of(config: RunConfig, stages: Collection[str]) -> list[Seat]:
-    """The seats of the teams that collect or are rows of the leaderboard, by the stages that are to be done."""
+    """The seats of the teams that collect or are rows of the leaderboard and of scores, by the stages to be done."""
     teams = [config.collect.team] if "collect" in stages else []
     teams += [arm.team for arm in config.arms()] if "evaluate" in stages else []
     used = [config.teams[name] for name in dict.fromkeys(teams) if name in config.teams]
-    return [seat for team in used for seat in team.named("").seats().values()]
+    asked = config.evaluate.seats.values() if "evaluate" in stages else ()
+    return [*(seat for team in used for seat in team.named("").seats().values()), *asked]
 
 
 def disk_bytes(config: RunConfig, stages: Collection[str]) -> float:
