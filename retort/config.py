@@ -1,8 +1,7 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
 Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [index] in
-agents/corpus/indexes/, [exam] in
-distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
+agents/corpus/indexes/, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
 """
 
 from __future__ import annotations

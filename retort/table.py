@@ -264,6 +264,7 @@ STAGES: dict[str, Stage] = {
             (
                 "agents/answers.py",
                 "agents/context.py",
+                "agents/tools/schemas.py",
                 "agents/corpus/*.py",
                 "agents/corpus/indexes/*.py",
                 "agents/own_code.py",

@@ -155,6 +155,11 @@ NEUTRAL = {
     "graphs/trajectory.py": "a hash, of the fingerprint of checkpoints",
 }
 """Module -> why a stage may import it without depending on it."""
+ENDS = {
+    ("leaderboard", name): "asks a seat for a score, which the stage evaluate does and lists"
+    for name in ("agents/models/structured.py", "evals/journal.py", "graphs/board.py")
+}
+"""(stage, module) -> why what the module imports is not looked at either."""
 
 
 def module_file(name: str) -> Path | None:
@@ -192,7 +197,7 @@ def test_a_stage_lists_all_source_that_it_imports(stage: str) -> None:
     todo = [ROOT / name for name in STARTS[stage]]
     while todo:
         path = todo.pop()
-        if path not in seen:
+        if path not in seen and (stage, path.relative_to(ROOT).as_posix()) not in ENDS:
             seen.add(path)
             todo += imported(path)
     needed = {path.relative_to(ROOT).as_posix() for path in seen if path.name != "__init__.py"} - set(NEUTRAL)
