@@ -272,7 +272,6 @@ STAGES: dict[str, Stage] = {
                 "agents/redaction.py",
                 "agents/registry.py",
                 "agents/task.py",
-                "agents/tools/schemas.py",
                 "distill/exam/baselines.py",
                 "distill/exam/cues.py",
                 "distill/exam/drafts.py",

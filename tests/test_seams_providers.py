@@ -65,11 +65,11 @@ def docstrings(tree: ast.Module) -> set[int]:
 
 
 def named_in(path: Path) -> Iterator[str]:
-    """Places of a file where a string is a provider's name, or begins a seat's line with one."""
+    """Places of a file where a string is a provider's name, or begins a seat's line; `openai:MODEL` is an example."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     place = path.relative_to(ROOT).as_posix()
     told = docstrings(tree)
-    line = re.compile(rf"(?<![\w./-])(?:{'|'.join(NAMES)}):")
+    line = re.compile(rf"(?<![\w./-])(?:{'|'.join(NAMES)}):(?!MODEL)")
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in told:
             continue
