@@ -69,7 +69,7 @@ class Waiting(Exception):
     [
         ({"retry-after": "7"}, 7, 7, "rate"),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5, 1.5, "rate"),
-        ({"retry-after": formatdate(time.time() + 60, usegmt=True)}, 40, 61, "rate"),
+        ({"retry-after": formatdate(time.time() + 7200, usegmt=True)}, 3600, 7201, "quota"),
         ({"retry-after": "600"}, 600, 600, "quota"),
     ],
 )
