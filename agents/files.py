@@ -21,10 +21,13 @@ from .errors import StageError
 from .text import first_line
 
 M = TypeVar("M", bound=BaseModel)
-COMMANDS = {"cpt": "train", "sft": "train", "train": "train"} | {
-    stage: stage for stage in ("index", "exam", "collect", "dataset", "evaluate", "leaderboard")
-}
-"""Stage -> the command that does it."""
+STAGES = ("index", "exam", "collect", "dataset", "evaluate", "leaderboard")
+"""Stages with a command of their own; all others are trainings."""
+
+
+def command_of(stage: str) -> str:
+    """The command that does a stage."""
+    return stage if stage in STAGES else "train"
 
 
 @contextmanager
@@ -79,9 +82,9 @@ def made_anew(path: Path, made_by: str) -> str:
         made_by: the stage.
     """
     run = next((folder for folder in path.parents if (folder / "run.toml").is_file()), None)
-    if made_by not in COMMANDS or run is None:
+    if made_by is None or run is None:
         return f"run the stage {made_by!r} again"
-    return f"`{shlex.join(['retort', COMMANDS[made_by], str(run)])}` makes it anew"
+    return f"`{shlex.join(['retort', command_of(made_by), str(run)])}` makes it anew"
 
 
 def read_text(path: Path, made_by: str) -> str:

@@ -177,7 +177,7 @@ def main() -> None:
     elif chosen.arm.startswith("openai"):
         asyncio.run(play_openai(url, in_flight, count, aiohttp=chosen.arm == "openai-aiohttp"))
     else:
-        from graphs.runner.processes import run_loop
+        from graphs.runner.loop import run_loop
 
         workers = 2 if chosen.arm == "retort-2" else 1
         run_loop(play_retort(url, in_flight, count, chosen.material, workers=workers))

@@ -20,6 +20,7 @@ from agents.task import Task
 from graphs.trajectory import Trajectory
 
 from .keep import Sorted, legend
+from .rows import Row, RowFile, Source
 
 _KEYS = ("role", "content", "tool_calls", "tool_call_id", "name")
 Optional = Literal["repaired", "revised"]
@@ -35,9 +36,10 @@ class DatasetConfig(BaseModel):
     """Accepted episodes kept of one task and mode, the shortest first."""
     reasoning: bool = False
     """Whether a teacher's hidden reasoning is trained, before the turn's content."""
-    drop: tuple[Optional, ...] = ()
+    drop: tuple[Optional, ...] = ("repaired",)
     """Good episodes that are left out all the same: `repaired`, in which a malformed call was sent back, and `revised`,
-    in which an answer was. Kept, they are trained without the turn that was sent back (`"train": false`)."""
+    in which an answer was. Kept, they are trained without the turn that was sent back (`"train": false`). It stays in
+    them as context: of a repaired one the words of a call that an endpoint may have broken."""
 
 
 def sft_row(trajectory: Trajectory, *, reasoning: bool = False) -> dict[str, Any]:
@@ -69,11 +71,15 @@ def cpt_row(chunk: Chunk) -> dict[str, Any]:
 def training_texts(
     kept: Iterable[Trajectory], chunks: Iterable[Chunk], config: DatasetConfig
 ) -> Iterator[tuple[str, str]]:
-    """(id, text) of everything that a student will be trained on, by the config's rows, one at a time."""
-    for t in kept:
-        yield t.key, training_text(sft_row(t, reasoning=config.reasoning))
-    for chunk in chunks:
-        yield chunk.id, cpt_row(chunk)["text"]
+    """`texts_of` of the files that every run has."""
+    return texts_of(Source({}, kept, chunks, config), STANDARD)
+
+
+def texts_of(source: Source, files: Sequence[RowFile]) -> Iterator[tuple[str, str]]:
+    """(id, text) of everything that a student may be trained on, by the config's rows, one at a time."""
+    for file in files:
+        for row in file.make(source):
+            yield file.key(row), file.text(row)
 
 
 def training_text(row: Mapping[str, Any]) -> str:
@@ -101,56 +107,103 @@ def said(value: Any, named: bool = False) -> Iterator[str]:
         yield str(value)
 
 
+def episodes(source: Source) -> Iterator[Row]:
+    """A row for each kept episode."""
+    return (sft_row(t, reasoning=source.config.reasoning) for t in source.kept)
+
+
+def sections(source: Source) -> Iterator[Row]:
+    """A row for each section of the manual that may be trained."""
+    return map(cpt_row, source.chunks)
+
+
+EPISODES = RowFile(
+    name="sft.jsonl",
+    make=episodes,
+    text=training_text,
+    key=lambda row: str(row["key"]),
+    about="TRL conversational form: `messages` (thought in `content`, `tool_calls` with dict arguments), `tools` (JSON "
+    "string), `key` of the episode, `task_id`",
+)
+TEXTS = RowFile(
+    name="cpt.jsonl",
+    make=sections,
+    text=lambda row: str(row["text"]),
+    key=lambda row: str(row["chunk"]),
+    about="manual sections as `text`",
+)
+STANDARD = (EPISODES, TEXTS)
+"""The files that every run has, whatever it trains."""
+
+
+class Tally:
+    """Kept episodes, counted by what they are as they are read for the first time."""
+
+    def __init__(self, kept: Iterable[Trajectory], tasks: Mapping[str, Task]) -> None:
+        self._kept, self._tasks, self._seen = kept, tasks, set[str]()
+        self.levels: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.teams: Counter[str] = Counter()
+        self.turns = 0
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        for t in self._kept:
+            if t.key not in self._seen:
+                self._seen.add(t.key)
+                self.levels[self._tasks[t.task_id].level] += 1
+                self.kinds[self._tasks[t.task_id].kind] += 1
+                self.teams[t.team] += 1
+                self.turns += t.usage.calls
+            yield t
+
+
 def write_dataset(
-    run: Path, tasks: Mapping[str, Task], result: Sorted, chunks: Sequence[Chunk], config: DatasetConfig
+    run: Path,
+    tasks: Mapping[str, Task],
+    result: Sorted,
+    chunks: Sequence[Chunk],
+    config: DatasetConfig,
+    files: Sequence[RowFile] = STANDARD,
 ) -> dict[str, Any]:
-    """Write data/sft.jsonl, data/cpt.jsonl, dataset.json and the card; returns the counts."""
+    """Write the `files` into data/, dataset.json and the card; returns the counts."""
     folder = run / "data"
-    levels: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    teams: Counter[str] = Counter()
-    turns = 0
-
-    def rows() -> Iterator[dict[str, Any]]:
-        nonlocal turns
-        for t in result.kept:
-            levels[tasks[t.task_id].level] += 1
-            kinds[tasks[t.task_id].kind] += 1
-            teams[t.team] += 1
-            turns += t.usage.calls
-            yield sft_row(t, reasoning=config.reasoning)
-
-    write_jsonl(folder / "sft.jsonl", rows())
-    write_jsonl(folder / "cpt.jsonl", (cpt_row(chunk) for chunk in chunks))
+    tally = Tally(result.kept, tasks)
+    source = Source(tasks, tally, chunks, config, result.siblings)
+    rows = {file: write_jsonl(folder / file.name, file.make(source)) for file in (*STANDARD, *files)}
     counts: dict[str, Any] = {
         "ledger": len(result.kept) + len(result.dropped),
         "kept": len(result.kept),
         "dropped": len(result.dropped),
         "reasons": result.reasons(),
-        "levels": dict(levels.most_common()),
-        "kinds": dict(kinds.most_common()),
-        "cpt_chunks": len(chunks),
-        "turns": turns,
-        "teams": dict(teams),
+        "levels": dict(tally.levels.most_common()),
+        "kinds": dict(tally.kinds.most_common()),
+        "cpt_chunks": rows[TEXTS],
+        "turns": tally.turns,
+        "teams": dict(tally.teams),
     }
+    more = [file for file in rows if file not in STANDARD]
+    if more:
+        counts["rows"] = {file.stem: rows[file] for file in more}
     write_json(run / "dataset.json", counts)
-    write_text(folder / "README.md", card(counts))
+    write_text(folder / "README.md", card(counts, more))
     return counts
 
 
-def card(counts: Mapping[str, Any]) -> str:
-    """The dataset card, with the front matter that dataset hubs read."""
+def card(counts: Mapping[str, Any], more: Sequence[RowFile] = ()) -> str:
+    """The dataset card, with the front matter that dataset hubs read.
+
+    Args:
+        more: files beside the standard ones.
+    """
+    named = "".join(f"- config_name: {file.stem}\n  data_files: {file.name}\n" for file in (*STANDARD, *more))
+    told = "".join(f"- `{file.name}`: {counts['rows'][file.stem]} rows: {file.about}.\n" for file in more)
     dropped = "".join(f"| `{name}` | {number} | {legend(name)} |\n" for name, number in counts["reasons"].items())
     table = f"\n| reason | episodes | meaning |\n| --- | ---: | --- |\n{dropped}" if dropped else ""
     levels = ", ".join(f"{name} {number}" for name, number in counts["levels"].items())
     teams = ", ".join(f"{name} {number}" for name, number in counts["teams"].items())
     return f"""---
 configs:
-- config_name: sft
-  data_files: sft.jsonl
-- config_name: cpt
-  data_files: cpt.jsonl
-tags: [retort, distillation, tool-use]
+{named}tags: [retort, distillation, tool-use]
 ---
 # Dataset of this run
 
@@ -162,6 +215,6 @@ Made by `retort dataset`. Ledger: {counts["ledger"]} episodes = {counts["kept"]}
   By level: {levels or "none"}. Teams: {teams or "none"}.
 - `cpt.jsonl`: {counts["cpt_chunks"]} manual sections as `text`; those of held-out entities, and those that name one,
   are left out.
-
+{told}
 Load: `datasets.load_dataset("json", data_files="sft.jsonl")` (datasets >= 5.2 keeps arguments free of nulls).
 """

@@ -30,6 +30,8 @@ FILTERS: dict[str, Filter] = {}
 
 OPTIONAL = ("repaired", "revised")
 """Filters that are asked for by name: kept, such an episode is trained without the turn that was sent back."""
+BY_DEFAULT = ("repaired",)
+"""Of these, the ones that are on: what an endpoint broke stands as words in a call that could not be read."""
 
 
 def keep(name: str) -> Callable[[Filter], Filter]:
@@ -156,6 +158,13 @@ class Read(Sequence[R]):
     def __iter__(self) -> Iterator[R]:
         return map(self._read, self._places)
 
+    def by_task(self) -> dict[str, Read[R]]:
+        """Task -> its episodes, in the order of the first of each."""
+        found: dict[str, list[Place]] = {}
+        for place in self._places:
+            found.setdefault(place.task_id, []).append(place)
+        return {task: Read(places, self._read) for task, places in found.items()}
+
     @overload
     def __getitem__(self, index: int) -> R: ...
 
@@ -181,9 +190,19 @@ class Sorted:
         """Reason -> number of dropped episodes, most frequent first."""
         return dict(Counter(self.why).most_common())
 
+    def siblings(self) -> Iterator[tuple[list[Trajectory], list[Dropped]]]:
+        """Kept and dropped episodes of one task at a time, of the tasks that have both; read one task at a time."""
+        kept, dropped = self.kept.by_task(), self.dropped.by_task()
+        for task in kept:
+            if task in dropped:
+                yield list(kept[task]), list(dropped[task])
+
 
 def reason_to_drop(
-    task: Task | None, trajectory: Trajectory, current: Collection[str] | None = None, drop: Collection[str] = ()
+    task: Task | None,
+    trajectory: Trajectory,
+    current: Collection[str] | None = None,
+    drop: Collection[str] = BY_DEFAULT,
 ) -> str | None:
     """The first reason that holds, or None; limits carry their own name (`limit:steps`).
 
@@ -284,7 +303,10 @@ class Rival(NamedTuple):
 
 
 def rivals(
-    tasks: Mapping[str, Task], source: Ledger | Listed, current: Collection[str] | None, drop: Collection[str] = ()
+    tasks: Mapping[str, Task],
+    source: Ledger | Listed,
+    current: Collection[str] | None,
+    drop: Collection[str] = BY_DEFAULT,
 ) -> Iterator[tuple[Rival, str | None]]:
     """Every episode with the reason to drop it, its answer counted into its group.
 
@@ -308,7 +330,7 @@ def sort_ledger(
     episodes: Ledger | Iterable[Trajectory],
     per_task: int = 1,
     current: Collection[str] | None = None,
-    drop: Collection[str] = (),
+    drop: Collection[str] = BY_DEFAULT,
 ) -> Sorted:
     """Sort episodes into kept and dropped; of several good ones of a task and mode the shortest `per_task` are kept.
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from .notes import clock_notes, count, headline, notes, sizes
+from .notes import clock_notes, count, headline, notes, points, sizes
 from .rows import Comparison, Leaderboard, Rate, Row, Standing
 from .scores import Column
 from .tables import accuracy_grid, conduct_grid
@@ -66,14 +66,10 @@ def _compared(row: Row) -> list[list[str]]:
     for standing in (row, *row.also.values()):
         for c in (*standing.against, *standing.by_level):
             other = f"{c.other} (best trivial)" if c.role == "trivial" else c.other
-            points = [f"{100 * c.difference:+.1f}", _points(c.interval.low, c.interval.high)]
-            points += [_points(c.clustered.low, c.clustered.high), f"{count(c.better)} / {count(c.worse)}"]
-            found.append([row.arm, standing.form, other, c.level or "all", *points, f"{c.p:.2g}", f"{c.p_holm:.2g}"])
+            cells = [f"{100 * c.difference:+.1f}", points(c.interval), points(c.clustered)]
+            cells.append(f"{count(c.better)} / {count(c.worse)}")
+            found.append([row.arm, standing.form, other, c.level or "all", *cells, f"{c.p:.2g}", f"{c.p_holm:.2g}"])
     return found
-
-
-def _points(low: float, high: float) -> str:
-    return f"[{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def csv_text(board: Leaderboard) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 from tqdm import tqdm
 
+from agents.bars import bars_off
 from agents.errors import SeatError
 from agents.files import read_models, write_jsonl
 from agents.models import close_seats, open_seat
@@ -31,7 +32,7 @@ from agents.providers import names_where, provider_of, split_spec
 from agents.task import Task
 from agents.tools import close_kits
 from graphs.episode import Table
-from graphs.runner.processes import run_loop
+from graphs.runner.loop import run_loop
 from graphs.search import find
 from graphs.trajectory import digest
 
@@ -74,7 +75,7 @@ def weigh(path: Path, tasks: Sequence[Task], table: Table, *, title: str = "weig
 
     async def whole() -> None:
         try:
-            with tqdm(total=len(wanted), initial=len(known), desc=title, unit="task", disable=None) as bar:
+            with tqdm(total=len(wanted), initial=len(known), desc=title, unit="task", disable=bars_off()) as bar:
                 for at in range(0, len(left), TOGETHER):
                     part = await weigh_some(left[at : at + TOGETHER], table)
                     known.update((row.key, row) for row in part)

@@ -8,6 +8,7 @@ from agents.task import LEVELS, Level
 
 from .rows import Comparison, Leaderboard, Row, Sheet, Standing
 from .scores import Column
+from .stats import Interval
 
 SURE = 0.01
 """Above the best trivial player of a level: only with a p below this."""
@@ -36,6 +37,11 @@ def cell(column: Column, value: float | None, *, report: bool = False) -> str:
 def count(value: float) -> str:
     """A count; an expected one has a decimal."""
     return f"{value:.0f}" if abs(value - round(value)) < 1e-6 else f"{value:.1f}"
+
+
+def points(interval: Interval) -> str:
+    """An interval of a difference in percentage points: `[-3.2, +12.0]`."""
+    return f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
 def p_value(p: float) -> str:
@@ -76,11 +82,10 @@ def shown_levels(sheet: Sheet) -> list[Level]:
 
 def against(name: str, each: Comparison) -> str:
     """A comparison in one line; on a level its own p, else Holm's."""
-    low, high = 100 * each.interval.low, 100 * each.interval.high
     who = f"{each.other} (best trivial)" if each.role == "trivial" else each.other
     where, p = ("", each.p_holm) if each.level is None else (f"{each.level}: ", each.p)
     return (
-        f"{where}{name} - {who}: {100 * each.difference:+.1f} points [{low:+.1f}, {high:+.1f}], "
+        f"{where}{name} - {who}: {100 * each.difference:+.1f} points {points(each.interval)}, "
         f"{p_value(p)}, {count(each.better)} won {count(each.worse)} lost"
     )
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from agents.context import Context
+from agents.context import Context, Seat
 from agents.errors import BoardError, StageError
 from agents.files import write_json, write_jsonl
 from agents.models.meter import Budget
 from agents.task import Form, Task
 from graphs.board import board_parts
 from graphs.episode import Table
-from graphs.runner.collect import collect, now
+from graphs.runner.collect import Collected, collect, now
+from graphs.runner.executors import suited
 from graphs.runner.ledger import Ledger
 
+from .asking import scoring_with
+from .jobs import closing
 from .journal import finished
 from .likelihood import weigh
 from .places import FORMS, How, Split, asked_in, score_stem, scores_folder
+from .scores import DEFAULT
 from .scoring import Scoring, score_episodes
 from .weighed import likelihood_score
 
@@ -29,11 +33,14 @@ def replay(
     contexts: Mapping[str, Context],
     *,
     concurrency: int,
+    workers: int = 1,
+    executor: str | None = None,
     budget: Budget | None = None,
     forms: Sequence[Form] = FORMS,
     choice: Mapping[str, How] | None = None,
     split: Split = "test",
-    scoring: Scoring | None = None,
+    scores: Sequence[str] = DEFAULT,
+    seats: Mapping[str, Seat] | None = None,
 ) -> str:
     """Sit `tasks` once for every arm and form into the scores folder of `split`; continues when repeated.
 
@@ -42,8 +49,11 @@ def replay(
 
     Args:
         contexts: arm -> what it plays with; the form is put in here.
+        workers: parts that share the episodes of an arm.
+        executor: where episodes are played; arms whose seats it refuses are played in this process.
         choice: arm -> how it sits the choice form where that is not the primary one; `graph` where nothing is said.
-        scoring: the scores; None = those of a config that names none.
+        scores: names of scores (evals/scores.py).
+        seats: name of a score that asks -> its seat; see `scoring_with`.
 
     Raises:
         BoardError: two arms would play on different boards.
@@ -51,7 +61,7 @@ def replay(
         BudgetError: the budget is used up.
     """
     folder = scores_folder(run, split)
-    scoring = replace(scoring or Scoring.of(), folder=folder, budget=budget, concurrency=concurrency)
+    scoring = scoring_with(seats or {}, scores, folder=folder, budget=budget, concurrency=concurrency)
     tables = {
         (name, form): Table.lay(context.model_copy(update={"form": form}))
         for form in forms
@@ -74,7 +84,12 @@ def replay(
                 if how == "likelihood":
                     count = weighed(folder, stem, name, asked, tables[name, form])
                 else:
-                    count = played(stem, name, asked, tables[name, form], ledger, scoring, title)
+                    table = tables[name, form]
+                    where: dict[str, Any] = {"workers": workers, "executor": suited(table, executor, workers)}
+                    done = now(
+                        collect(asked, table, ledger, concurrency=concurrency, budget=budget, title=title, **where)
+                    )
+                    count = played(stem, name, asked, table, ledger, scoring, done)
                 right.append(f"{name} {count}/{len(asked)}")
             if right:
                 said.append(("right: " if primary else f"{form} form: ") + ", ".join(right))
@@ -82,11 +97,9 @@ def replay(
 
 
 def played(
-    stem: str, name: str, tasks: Sequence[Task], table: Table, ledger: Ledger, scoring: Scoring, title: str
+    stem: str, name: str, tasks: Sequence[Task], table: Table, ledger: Ledger, scoring: Scoring, done: Collected
 ) -> int:
-    """One arm plays in the graph and is scored; returns how many it got right."""
-    concurrency, budget, folder = scoring.concurrency, scoring.budget, ledger.path.parent
-    done = now(collect(tasks, table, ledger, concurrency=concurrency, budget=budget, title=title))
+    """One arm that has played in the graph is scored; returns how many it got right."""
     if done.failures:
         raise StageError(
             f"evaluate: {sum(done.failures.values())} episodes of arm {name!r} failed at the endpoint"
@@ -94,9 +107,10 @@ def played(
         )
     wanted = {table.key(task): task for task in tasks}
     episodes = [t for t in ledger.trajectories() if t.key in wanted]
+    folder = ledger.path.parent
     write_jsonl(folder / f"{stem}.trajectories.jsonl", episodes)
     scored = score_episodes([(wanted[t.key], t) for t in episodes], name, scoring)
-    rows = finished(scored, asks=bool(scoring.seats))
+    rows = finished(closing(scored) if scoring.who else scored)
     write_jsonl(folder / f"{stem}.jsonl", rows)
     return sum(row.right for row in rows)
 

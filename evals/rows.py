@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.context import Mode
 from agents.providers import known_of, split_spec
-from agents.providers.scripted import DEMONSTRATOR, DEMONSTRATOR_KIND
+from agents.providers.scripted import DEMONSTRATOR_KIND, demonstrates
 from agents.task import Form, Level
 
 from .baselines import Baseline
@@ -42,7 +42,7 @@ class ArmSpec(Record):
     @property
     def demonstrator(self) -> bool:
         """Whether the player is the script that holds the answer key."""
-        return self.seat.partition("@")[0] == DEMONSTRATOR
+        return demonstrates(self.seat)
 
     @property
     def kind(self) -> str:

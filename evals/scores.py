@@ -14,14 +14,12 @@ None = the score does not apply to this episode, and stays out of the mean.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.answers import match_option
-from agents.context import Seat
 from agents.registry import Registry
 from agents.task import Form, Level, Task
 from graphs.trajectory import Trajectory
@@ -66,12 +64,8 @@ class Column(BaseModel):
         return self.short or self.title
 
 
-@dataclass(frozen=True)
 class Asker:
-    """The seat that a score may ask; its calls are counted on the run's meter under `role`."""
-
-    role: str
-    seat: Seat | None = None
+    """Asks the seat of a score; this one has none (asking.py has the other)."""
 
     async def ask(self, messages: Sequence[BaseMessage], schema: type[M]) -> M | None:
         """The seat's reply as an object of `schema`; None where it cannot be read as one, after one repetition.
@@ -80,14 +74,7 @@ class Asker:
             ProviderError: the endpoint failed; the call is repeated where that may pass.
             TypeError: the score was not declared with `asks=True`.
         """
-        from agents.models.meter import count
-        from agents.models.structured import ask_structured
-
-        if self.seat is None:
-            raise TypeError(f"{self.role} asks a seat and does not say so: declare it with @scorer(asks=True, ...)")
-        found, _, mended = await ask_structured(self.seat, self.role, messages, schema)
-        count(*mended)
-        return found
+        raise TypeError("it asks a seat and does not say so: declare it with @scorer(asks=True, ...)")
 
 
 class Scorer(Protocol):
@@ -170,6 +157,12 @@ def ending(task: Task, trajectory: Trajectory) -> str:
     if trajectory.stop == "answered" and shown and match_option(trajectory.answer, shown) is None:
         return NO_OPTION
     return trajectory.stop
+
+
+def evidence_recall(task: Task, found: Collection[str]) -> Value:
+    """Share of the chunks with a task's evidence that were found; None where it names none."""
+    wanted = set(task.evidence) | {hop.chunk for hop in task.hops}
+    return len(wanted & set(found)) / len(wanted) if wanted else None
 
 
 def file_stem(arm: str) -> str:

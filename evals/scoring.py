@@ -9,21 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from agents.context import Seat
 from agents.errors import ConfigError, RetortError, StageError
-from agents.models.meter import Budget, OutOfBudget
+from agents.models.meter import OutOfBudget
 from agents.task import Form, Task
-from graphs.board import seat_identity
 from graphs.contents import sha256_of
 from graphs.trajectory import Trajectory, digest
 
-from .journal import Journal, work_through
+from .journal import Journal
 from .scores import DEFAULT, Asker, Column, Score, Scorer, Values, about, ending, missing, scores
 
 ASKED = "asked"
 """Folder in the scores folder with what seats were asked, a file a score."""
+
+
+class Asking(Protocol):
+    """Asks seats; asking.py has the one."""
+
+    async def __call__(
+        self, name: str, part: Scorer, episodes: Mapping[str, tuple[Task, Trajectory]], arm: str, folder: Path | None
+    ) -> dict[str, dict[str, float | None]]:
+        """Key -> the values of a score for its episode; kept in `folder` where one is given."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +41,19 @@ class Scoring:
     """Name -> score; of one of the user's own the name of its function."""
     sources: Mapping[str, str]
     """Name -> hash of its source file."""
-    seats: Mapping[str, Seat] = field(default_factory=dict)
-    """Name of a score that asks -> its seat."""
+    who: Mapping[str, str] = field(default_factory=dict)
+    """Name of a score that asks -> hash of the seat that it asks."""
     folder: Path | None = None
     """The scores folder, in which it is kept what seats were asked."""
-    budget: Budget | None = None
-    concurrency: int = 32
-    """Episodes that are scored at once."""
-    pays: bool = True
-    """Whether seats may be asked; else what was not asked before is an error."""
+    asking: Asking | None = None
+    """Asks what was not asked before; None = nobody is asked, and that is an error."""
 
     @classmethod
-    def of(cls, names: Sequence[str] = DEFAULT, seats: Mapping[str, Seat] | None = None, **more: Any) -> Scoring:
+    def of(cls, names: Sequence[str] = DEFAULT, who: Mapping[str, str] | None = None, **more: Any) -> Scoring:
         """The scores of these names, `outcome` first.
 
         Args:
-            seats: name of a score -> the seat that it asks; `""` = the seat of those that have none of their own.
+            who: name of a score -> hash of the seat that it asks; `""` = that of those that have none of their own.
             more: further fields.
 
         Raises:
@@ -57,6 +61,7 @@ class Scoring:
         """
         scorers: dict[str, Scorer] = {}
         sources: dict[str, str] = {}
+        seats: dict[str, str] = {}
         for spec in dict.fromkeys(["outcome", *names]):
             part = scores.get(spec)
             name = spec.rpartition(":")[2]
@@ -71,7 +76,15 @@ class Scoring:
                 raise ConfigError(f"score {spec!r} has the column {sorted(twice)[0]!r} of another score: rename it")
             path = scores.file(spec)
             scorers[name], sources[name] = part, sha256_of(path) if path is not None else ""
-        return cls(scorers, sources, seated(scorers, seats or {}), **more)
+            if part.asks:
+                seat = (who or {}).get(name) or (who or {}).get("")
+                if seat is None:
+                    raise ConfigError(
+                        f'score {name!r} asks a seat: give [evaluate.seats] {name} = "openai:MODEL@URL", '
+                        "or seat a judge in the team that collects"
+                    )
+                seats[name] = seat
+        return cls(scorers, sources, seats, **more)
 
     @property
     def columns(self) -> dict[str, Column]:
@@ -80,22 +93,7 @@ class Scoring:
 
     def reading(self) -> Scoring:
         """The same, asking nobody."""
-        return replace(self, pays=False)
-
-
-def seated(scorers: Mapping[str, Scorer], seats: Mapping[str, Seat]) -> dict[str, Seat]:
-    """Name of each score that asks -> its seat; raises ConfigError where one has none."""
-    found = {}
-    for name, part in scorers.items():
-        if part.asks:
-            seat = seats.get(name) or seats.get("")
-            if seat is None:
-                raise ConfigError(
-                    f'score {name!r} asks a seat: give [evaluate.seats] {name} = "openai:MODEL@URL", '
-                    "or seat a judge in the team that collects"
-                )
-            found[name] = seat
-    return found
+        return replace(self, asking=None)
 
 
 async def score(task: Task, trajectory: Trajectory, *, arm: str | None = None, scoring: Scoring | None = None) -> Score:
@@ -155,7 +153,7 @@ async def score_episodes(
         if part.asks:
             found = await asked(name, episodes, arm, scoring)
         else:
-            found = [await valued(name, part, task, t, Asker(name)) for task, t in episodes]
+            found = [await valued(name, part, task, t, Asker()) for task, t in episodes]
         for row, more in zip(values, found, strict=True):
             row |= more
     return [
@@ -201,39 +199,24 @@ async def valued(name: str, part: Scorer, task: Task, trajectory: Trajectory, as
 async def asked(
     name: str, episodes: Sequence[tuple[Task, Trajectory]], arm: str, scoring: Scoring
 ) -> list[dict[str, float | None]]:
-    """What a score that asks a seat says of each episode, asked once.
+    """What a score that asks a seat says of each episode; each is asked about once.
 
     Raises:
-        StageError: it was not asked before, and may not be asked now.
+        StageError: it was not asked before, and nobody may be asked now.
     """
-    part, seat = scoring.scorers[name], scoring.seats[name]
-    asker = Asker(f"score:{name}", seat)
-    source, who = scoring.sources[name], seat_identity(seat)
-    keys = [digest(name, source, who, *judged(task, t)) for task, t in episodes]
-    if scoring.folder is None:
-        return [await valued(name, part, task, t, asker) for task, t in episodes]
-    journal = Journal(scoring.folder / ASKED / f"{name}.jsonl")
-    lacking = [key for key in keys if key not in journal.results]
-    if lacking and not scoring.pays:
+    source, who = scoring.sources[name], scoring.who[name]
+    by_key = {digest(name, source, who, *judged(task, t)): (task, t) for task, t in episodes}
+    kept = Journal(scoring.folder / ASKED / f"{name}.jsonl").results if scoring.folder is not None else {}
+    lacking = {key: episode for key, episode in by_key.items() if key not in kept}
+    if lacking and scoring.asking is None:
         raise StageError(
             f"score {name!r} was not asked of {len(lacking)} episodes of arm {arm!r}: run the stage 'evaluate' again"
         )
-
-    def job(task: Task, t: Trajectory) -> Any:
-        return lambda: valued(name, part, task, t, asker)
-
-    jobs = {key: job(task, t) for key, (task, t) in zip(keys, episodes, strict=True)}
-    found = await work_through(
-        jobs,
-        journal,
-        scoring.folder / "ledger.sqlite",
-        concurrency=scoring.concurrency,
-        title=f"score {arm}: {name}",
-        budget=scoring.budget,
-    )
-    return [found[key] for key in keys]
+    if lacking and scoring.asking is not None:
+        kept = {**kept, **await scoring.asking(name, scoring.scorers[name], lacking, arm, scoring.folder)}
+    return [kept[key] for key in by_key]
 
 
 def judged(task: Task, trajectory: Trajectory) -> tuple[object, ...]:
-    """What a score may look at, but for what says how long the episode took."""
-    return task.model_dump(mode="json"), trajectory.model_dump(mode="json", exclude={"usage"})
+    """What a score may look at, but for what says how long the episode took and what it cost."""
+    return task.model_dump(mode="json"), trajectory.model_dump(mode="json", exclude={"usage", "calls"})

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.task import Task
 
-from .scores import Score, about
+from .scores import Score, about, evidence_recall
 
 
 class Option(BaseModel):
@@ -49,8 +49,6 @@ class Weighed(BaseModel):
 
 def likelihood_score(task: Task, row: Weighed, arm: str) -> Score:
     """A weighed task as a row of scores: nothing was played, so what tells of an episode does not apply."""
-    wanted = set(task.evidence) | {hop.chunk for hop in task.hops}
-    recall = len(wanted & set(row.hits)) / len(wanted) if wanted and row.passages else None
     return Score.model_validate(
         {
             **about(task, arm),
@@ -58,7 +56,7 @@ def likelihood_score(task: Task, row: Weighed, arm: str) -> Score:
             "values": {
                 "correct": float(row.choice == task.gold),
                 "answered": float(row.choice is not None),
-                "evidence_recall": recall,
+                "evidence_recall": evidence_recall(task, row.hits) if row.passages else None,
                 "prompt_tokens": float(row.prompt_tokens),
             },
             "key": row.key,

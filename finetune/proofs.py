@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from agents.errors import ProofError
 from agents.files import write_json
 
-Stage = Literal["sft-rows", "cpt-rows", "student", "adapter"]
+Stage = str
+"""What is proved: rows before they are trained (`episodes`, `texts`, `pairs`), `student`, `adapter`, or of yours."""
 E = TypeVar("E")
 
 

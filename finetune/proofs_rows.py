@@ -41,6 +41,8 @@ class LengthEvidence:
     lengths: Sequence[int]
     max_length: int
     positions: int | None
+    section: str
+    """Of run.toml: whose keys a failed proof names."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class PackedEvidence:
     blocks: Sequence[Sequence[int]]
     max_length: int
     positions: int | None
+    section: str
+    """Of run.toml: whose keys a failed proof names."""
 
 
 def prove_length(evidence: LengthEvidence) -> Proof:
@@ -70,14 +74,14 @@ def prove_length(evidence: LengthEvidence) -> Proof:
     over = sum(length > evidence.max_length for length in evidence.lengths)
     if over:
         detail = (
-            f"{over} of {len(evidence.lengths)} rows would be cut, row {at} has {longest} tokens: set [sft] max_length "
-            f"to {longest} or leave it out"
+            f"{over} of {len(evidence.lengths)} rows would be cut, row {at} has {longest} tokens: set "
+            f"[{evidence.section}] max_length to {longest} or leave it out"
         )
         return Proof(name="length", passed=False, detail=detail, numbers={**numbers, "cut": over})
     return Proof(name="length", passed=True, detail=f"the longest row has {longest} tokens", numbers=numbers)
 
 
-@proof("sft-rows", "template")
+@proof("episodes", "template")
 def prove_template(evidence: RowsEvidence) -> Proof:
     """At every turn, what serving renders is, token for token, the beginning of what is trained."""
     turns = 0
@@ -104,7 +108,7 @@ def prove_template(evidence: RowsEvidence) -> Proof:
     return Proof(name="template", passed=True, detail=detail, numbers={"rows": len(evidence.rows), "turns": turns})
 
 
-@proof("sft-rows", "mask")
+@proof("episodes", "mask")
 def prove_mask(evidence: RowsEvidence) -> Proof:
     """Exactly the assistant's trained turns carry loss, thought, call and end-of-turn token; nothing else does."""
     stops = stop_ids(evidence.tok)
@@ -156,7 +160,7 @@ def prove_mask(evidence: RowsEvidence) -> Proof:
     return Proof(name="mask", passed=True, detail=detail, numbers=numbers)
 
 
-@proof("cpt-rows", "packing")
+@proof("texts", "packing")
 def prove_packing(evidence: PackedEvidence) -> Proof:
     """Every token of every document is trained once, in order, each document closed by the end token."""
     wanted = [token for document in evidence.documents for token in document]
@@ -168,7 +172,7 @@ def prove_packing(evidence: PackedEvidence) -> Proof:
     if packed != wanted:
         detail = f"{len(packed)} tokens are packed where the documents have {len(wanted)}"
     elif longest > evidence.max_length or (evidence.positions is not None and longest > evidence.positions):
-        detail = f"a block has {longest} tokens: set [cpt] max_length to at most {evidence.positions}"
+        detail = f"a block has {longest} tokens: set [{evidence.section}] max_length to at most {evidence.positions}"
     elif open_ended:
         detail = f"{open_ended} documents are not closed by an end token"
     else:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from agents.bars import bars_off
 from agents.models.hf import HFChat, open_hf
 
 from .memory import release
@@ -41,13 +42,13 @@ class StudentEvidence:
     """`read` of the trained model before it was saved; None where it cannot be compared: a 4-bit base."""
     base: Sequence[Any] | None = None
     """`read` of the base before full training; None for an adapter, whose base is the student with the adapter off."""
-    section: str = "sft"
+    section: str = "student"
     """Of run.toml: whose keys a failed proof names."""
 
     def __post_init__(self) -> None:
         name = self.folder.name.removeprefix(".").removesuffix(".new")
         passes = 4 if self.base is None else 2
-        self._bar = tqdm(total=passes, desc=f"proofs {name}", unit="pass", disable=None, file=sys.stderr)
+        self._bar = tqdm(total=passes, desc=f"proofs {name}", unit="pass", disable=bars_off(), file=sys.stderr)
 
     def _now(self, what: str) -> None:
         self._bar.update(1)

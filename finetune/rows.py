@@ -1,4 +1,4 @@
-"""Rows of data/sft.jsonl and data/cpt.jsonl: read line by line, checked, and handed to TRL without a key added.
+"""Rows of episodes and texts: read line by line, checked, and handed to TRL without a key added.
 
 Arrow gives every tool call the keys of every other tool's calls, filled with null, unless a column is told to stay
 JSON; a student would be trained on `"k": null`. What the dataset holds is compared with the lines of the file.
@@ -7,9 +7,10 @@ JSON; a student would be trained on `"k": null`. What the dataset holds is compa
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from agents.context import Transport
 
 ROLES = ("system", "user", "assistant", "tool")
+T = TypeVar("T")
 IGNORED = -100
 """The label of a token that carries no loss."""
 
@@ -55,7 +57,7 @@ def read_episodes(path: Path) -> list[Row]:
     Raises:
         StageError: the file is absent or empty, or a line (named) is no episode.
     """
-    rows = [_episode(path, number, value) for number, value in _lines(path)]
+    rows = [checked_row(path, number, value) for number, value in numbered_lines(path)]
     if not rows:
         raise StageError(f"{path} holds no row: collect more episodes, or loosen what is kept")
     return rows
@@ -64,7 +66,7 @@ def read_episodes(path: Path) -> list[Row]:
 def read_texts(path: Path) -> list[str]:
     """Read the texts of data/cpt.jsonl; raises StageError like `read_episodes`."""
     texts: list[str] = []
-    for number, value in _lines(path):
+    for number, value in numbered_lines(path):
         if not isinstance(value.get("text"), str):
             raise StageError(f"{path}, line {number}: no 'text': run the stage 'dataset' again")
         if value["text"].strip():
@@ -155,6 +157,20 @@ def spans(row: Row, tok: Any) -> list[tuple[int, int]]:
     return found
 
 
+def like_lengths(rows: Sequence[T], lengths: Sequence[int], batch: int, seed: int) -> list[T]:
+    """Rows in the order of training: rows of like length share a batch, and the batches come in random order.
+
+    Padding is most of what a step on a CPU would cost. The trainer's own `group_by_length` sorts 50 batches at a time:
+    long episodes come first and short ones last, and a small student forgot how episodes of two searches begin.
+    """
+    rng = random.Random(seed)
+    order = sorted(range(len(rows)), key=lambda i: (lengths[i], rng.random()))
+    batches = [order[start : start + batch] for start in range(0, len(order), batch)]
+    short = batches.pop() if batches and len(batches[-1]) < batch else []  # a batch that is not full must stay the last
+    rng.shuffle(batches)
+    return [rows[i] for part in [*batches, short] for i in part]
+
+
 def texts_dataset(texts: Sequence[str], tok: Any) -> Dataset:
     """Texts as TRL reads them, control tokens in them kept as text."""
     from datasets import Dataset
@@ -162,7 +178,7 @@ def texts_dataset(texts: Sequence[str], tok: Any) -> Dataset:
     return Dataset.from_list([{"text": quiet(tok, text)} for text in texts])
 
 
-def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+def numbered_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """Number and value of every line; raises StageError for the first broken one."""
     values, remarks = read_lines_kept(path)
     if remarks:
@@ -171,7 +187,8 @@ def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return list(zip(filled, values, strict=True))
 
 
-def _episode(path: Path, number: int, value: dict[str, Any]) -> Row:
+def checked_row(path: Path, number: int, value: dict[str, Any]) -> Row:
+    """A line of the file as a row; raises StageError, naming file and line, where it is none."""
     where = f"{path}, line {number}"
     messages, tools = value.get("messages"), value.get("tools")
     if not isinstance(messages, list) or not messages:

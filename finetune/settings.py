@@ -1,4 +1,4 @@
-"""What both kinds of training let a user set, and what a training hands back.
+"""What every training method lets a user set, and what a training hands back.
 
 Defaults are those that worked on small sets of agent episodes (500-2,000 kept trajectories). A learning rate of None
 suits the method: adapters want ten times that of full training, and a model of a few million parameters more again.
@@ -13,17 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .proofs import Proof
 
-Method = Literal["lora", "qlora", "full"]
+Tuning = Literal["lora", "qlora", "full"]
+"""Which weights change."""
 SMALL = 50_000_000
 """Parameters below which a model counts as tiny."""
 
 
 class TrainConfig(BaseModel):
-    """The settings that CPT and SFT share."""
+    """The settings that training methods share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Method = "lora"
+    method: Tuning = "lora"
     """lora: an adapter. qlora: an adapter over a 4-bit base (extra `qlora`). full: all weights."""
     r: int = Field(default=32, ge=1)
     """Rank of the adapter."""
@@ -50,7 +51,7 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0.0)
     """AdamW's weight decay."""
     max_length: int | None = Field(default=None, ge=8)
-    """Tokens of a row at the most. SFT: None takes the longest row, a smaller number blocks. CPT: None takes 512."""
+    """Tokens of a row at the most. CPT: None takes 512. Others: None takes the longest row, a smaller number blocks."""
     save_every: int = Field(default=200, ge=1)
     """Optimiser steps between two checkpoints, from which a killed training goes on."""
     chat_template: str | None = None
@@ -76,7 +77,7 @@ class TrainingResult(BaseModel):
 
     out: Path
     """The student's folder."""
-    method: Method
+    method: Tuning
     base: str
     """As it was named."""
     rows: int

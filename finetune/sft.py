@@ -6,47 +6,80 @@ carries its merged base in `base/` within its folder.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from agents.context import Transport
 from agents.models.rendering import marked, render
+from distill.dataset import EPISODES
 
-from .rows import Row, episodes_dataset, masked_dataset, read_episodes, spoken
+from .methods import Job, Method, Prepared, methods
+from .rows import Row, episodes_dataset, like_lengths, masked_dataset, read_episodes, spoken
 from .settings import TrainConfig, TrainingResult
 
 if TYPE_CHECKING:
-    from agents.context import Transport
-
     from .proofs import Proof
-    from .training import Prepared
 
 
 class SftConfig(TrainConfig):
     """Settings of SFT; see `TrainConfig`."""
 
 
-def like_lengths(rows: Sequence[Row], lengths: Sequence[int], batch: int, seed: int) -> list[Row]:
-    """Rows in the order of training: rows of like length share a batch, and the batches come in random order.
+@methods.register("sft")
+class Sft(Method[TrainConfig, list[Row]]):
+    """Supervised fine-tuning on episodes."""
 
-    Padding is most of what a step on a CPU would cost. The trainer's own `group_by_length` sorts 50 batches at a time:
-    long episodes come first and short ones last, and a small student forgot how episodes of two searches begin.
-    """
-    rng = random.Random(seed)
-    order = sorted(range(len(rows)), key=lambda i: (lengths[i], rng.random()))
-    batches = [order[start : start + batch] for start in range(0, len(order), batch)]
-    short = batches.pop() if batches and len(batches[-1]) < batch else []  # a batch that is not full must stay the last
-    rng.shuffle(batches)
-    return [rows[i] for part in [*batches, short] for i in part]
+    config: ClassVar[type[TrainConfig]] = SftConfig
+    does = "episodes -> student"
+    rows = EPISODES
+
+    def read(self, job: Job[TrainConfig]) -> list[Row]:
+        """The episodes, as a seat with the job's transport says them."""
+        return [spoken(row, job.transport) for row in read_episodes(job.data)]
+
+    def order(self, rows: list[Row], lengths: list[int], job: Job[TrainConfig]) -> list[Row]:
+        """The rows in the order of training."""
+        return like_lengths(rows, lengths, job.config.batch * job.config.accumulate, job.seed)
+
+    def prepare(self, rows: list[Row], tok: Any, positions: int | None, job: Job[TrainConfig]) -> Prepared[list[Row]]:
+        """The episodes as TRL reads them; none is cut."""
+        from .proofs import demand
+        from .proofs_rows import LengthEvidence, prove_length
+
+        lengths = [len(render(tok, row.messages, row.tools, add_generation_prompt=False)) for row in rows]
+        max_length = job.config.max_length or max(lengths)
+        numbers = [row.number for row in rows]
+        length = prove_length(LengthEvidence(numbers, lengths, max_length, positions, self.name))
+        demand([length])
+        ordered = self.order(rows, lengths, job)
+        by_markers = marked(tok) and all(row.trained == row.turns for row in ordered)
+        dataset = episodes_dataset(ordered, tok) if by_markers else masked_dataset(ordered, tok)
+        options = {"assistant_only_loss": by_markers, "packing": False, "train_sampling_strategy": "sequential"}
+        return Prepared(dataset, ordered, len(rows), max_length, options, [length])
+
+    def prove(self, made: Prepared[list[Row]], trainer: Any, tok: Any, positions: int | None) -> list[Proof]:
+        """What is trained is what is served, and the assistant's turns alone carry loss."""
+        from .proofs import run_proofs
+        from .proofs_rows import RowsEvidence
+
+        dataset = trainer.train_dataset
+        evidence = RowsEvidence(tok, made.rows, dataset["input_ids"], dataset["labels"], made.max_length, positions)
+        return run_proofs("episodes", evidence)
+
+    def prompts(self, rows: list[Row], tok: Any) -> list[list[int]]:
+        """Prompts of the turns of the first rows, the shorter ones."""
+        found = [
+            render(tok, row.messages[:turn], row.tools, add_generation_prompt=True)
+            for row in rows[:3]
+            for turn in row.turns
+        ]
+        return sorted(found, key=len)[:6]
 
 
 def sft(
     base: str, data: Path, out: Path, config: SftConfig, *, seed: int, transport: Transport = "native"
 ) -> TrainingResult:
-    """Train on data/sft.jsonl and publish the student in the folder `out`, replacing what was there.
-
-    A training that was killed goes on from its last checkpoint (in `OUT.partial/`) when it is started again.
+    """Train on data/sft.jsonl and publish the student in the folder `out`; resumes and raises like `Method.train`.
 
     Args:
         base: `tiny-base`, a full model folder, an adapter folder, or a hub id.
@@ -55,45 +88,5 @@ def sft(
         config: Settings.
         seed: Of the order of rows, of dropout and of the adapter's start.
         transport: How tools will reach the student; its rows are written so.
-
-    Raises:
-        StageError: `data` is absent, empty or broken.
-        SeatError: no model in `base`.
-        ProofError: a proof failed; `out` is as it was.
-        MissingExtra: a library of the extra `train` or `qlora` is not installed.
     """
-    rows = [spoken(row, transport) for row in read_episodes(data)]
-    from .proofs import demand, run_proofs
-    from .proofs_rows import LengthEvidence, RowsEvidence, prove_length
-    from .training import train
-
-    length: list[Proof] = []
-
-    def prepare(tok: Any, positions: int | None) -> Prepared:
-        lengths = [len(render(tok, row.messages, row.tools, add_generation_prompt=False)) for row in rows]
-        max_length = config.max_length or max(lengths)
-        evidence = LengthEvidence([row.number for row in rows], lengths, max_length, positions)
-        length.append(prove_length(evidence))
-        demand(length)
-        rows[:] = like_lengths(rows, lengths, config.batch * config.accumulate, seed)
-        by_markers = marked(tok) and all(row.trained == row.turns for row in rows)
-        dataset = episodes_dataset(rows, tok) if by_markers else masked_dataset(rows, tok)
-        options = {"assistant_only_loss": by_markers, "packing": False, "train_sampling_strategy": "sequential"}
-        return dataset, len(rows), max_length, options
-
-    def prove(tok: Any, dataset: Any, max_length: int, positions: int | None) -> list[Proof]:
-        evidence = RowsEvidence(tok, rows, dataset["input_ids"], dataset["labels"], max_length, positions)
-        return [*length, *run_proofs("sft-rows", evidence)]
-
-    def sample(tok: Any) -> list[list[int]]:
-        """Prompts of the turns of the first rows, the shorter ones."""
-        prompts = [
-            render(tok, row.messages[:turn], row.tools, add_generation_prompt=True)
-            for row in rows[:3]
-            for turn in row.turns
-        ]
-        return sorted(prompts, key=len)[:6]
-
-    return train(
-        "sft", base, data, out, config, seed=seed, prepare=prepare, prove=prove, sample=sample, transport=transport
-    )
+    return Sft("sft").train(Job(base, data, out, config, seed, transport))

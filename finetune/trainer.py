@@ -1,4 +1,4 @@
-"""One training with TRL's SFTTrainer, for CPT and SFT alike: quiet on stdout, resumable, its curve written as it goes.
+"""One training with a trainer of TRL's: quiet on stdout, resumable, its curve written as it goes.
 
 Checkpoints lie in `OUT.partial/`, beside a fingerprint of data, base and settings; the same training started again goes
 on from the last whole checkpoint, another one starts clean. bf16 is used only where the device has it (TRL's default of
@@ -24,6 +24,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
+from agents.bars import bars_off
 from agents.errors import StageError, need
 from agents.files import read_json, write_json
 from agents.models.engine import default_device, load_model
@@ -130,7 +131,12 @@ class Curve(TrainerCallback):
         self.before = self.lines[-1]["seconds"] if self.lines else 0.0
         self.began = time.monotonic()
         self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc=self.desc, unit="step", disable=None, file=sys.stderr
+            total=state.max_steps,
+            initial=state.global_step,
+            desc=self.desc,
+            unit="step",
+            disable=bars_off(),
+            file=sys.stderr,
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -148,6 +154,8 @@ class Curve(TrainerCallback):
             "seconds": round(self.before + time.monotonic() - self.began, 3),
             "tokens": int(logs.get("num_tokens", 0)),
         }
+        # of preference training: the margin between both sides, and how often it is on the right one
+        line |= {key.partition("/")[2]: float(value) for key, value in logs.items() if key.startswith("rewards/")}
         self.lines.append(line)
         with self.file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
@@ -230,17 +238,20 @@ def build_trainer(
     rows: int,
     desc: str,
     options: dict[str, Any],
+    classes: tuple[Any, Any],
 ) -> Any:
-    """TRL's trainer with the settings of `config`; `options` go to SFTConfig besides."""
-    from trl.trainer.sft_config import SFTConfig
+    """TRL's trainer with the settings of `config`.
 
-    from .loss import LeanTrainer
-
+    Args:
+        options: go to the trainer's arguments besides.
+        classes: the trainer, and the class of its arguments.
+    """
     device = default_device()
     gpu = device.type == "cuda"
     per_epoch = max(1, math.ceil(rows / (config.batch * config.accumulate)))
     steps = config.max_steps or math.ceil(per_epoch * config.epochs)
-    args = SFTConfig(
+    kind, arguments = classes
+    args = arguments(
         output_dir=str(folder),
         per_device_train_batch_size=config.batch,
         gradient_accumulation_steps=config.accumulate,
@@ -265,7 +276,7 @@ def build_trainer(
         **options,
     )
     with quiet_libraries():
-        trainer = LeanTrainer(
+        trainer = kind(
             model=opened.model,
             args=args,
             train_dataset=dataset,

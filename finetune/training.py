@@ -1,15 +1,16 @@
-"""The road both trainings take: open the base, prove the rows, train, stage the student, prove it, publish it.
+"""What all trainings have in common: open the base, prove the rows, train, stage the student, prove it, publish it.
 
-`sft.py` and `pretrain.py` say what their rows are; everything that must be the same for both stands here.
+A method (methods.py) says what its rows are and which trainer takes them; everything that must be the same for all
+stands here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from agents.context import Transport
 from agents.files import write_json, write_jsonl
@@ -19,6 +20,7 @@ from agents.models.weights import find_weights
 from graphs.trajectory import digest
 
 from .memory import release
+from .methods import Job, Method
 from .proofs import Proof, demand, run_proofs
 from .proofs_student import StudentEvidence, read
 from .settings import TrainConfig, TrainingResult
@@ -34,62 +36,52 @@ from .trainer import (
     run_trainer,
 )
 
-Prepared = tuple[Any, int, int, dict[str, Any]]
-"""Dataset for TRL, number of rows, max_length, further options of SFTConfig."""
+R = TypeVar("R")
 
 
-def fingerprint(base: str, data: Path, config: TrainConfig, seed: int, transport: Transport = "native") -> str:
+def fingerprint(
+    base: str, data: Path, config: TrainConfig, seed: int, transport: Transport = "native", method: str = ""
+) -> str:
     """Changes when anything does that a training depends on."""
     template = template_text(config.chat_template) if config.chat_template is not None else None
     content = hashlib.sha256(data.read_bytes()).hexdigest()
     weights = find_weights(base)
     own = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in _adapter_files(weights.adapter)]
-    return digest(weights.signature(), own, content, config.model_dump(), seed, transport, template)
+    return digest(weights.signature(), own, content, config.model_dump(), seed, transport, template, method)
 
 
-def train(
-    kind: Literal["sft", "cpt"],
-    base: str,
-    data: Path,
-    out: Path,
-    config: TrainConfig,
-    *,
-    seed: int,
-    prepare: Callable[[Any, int | None], Prepared],
-    prove: Callable[[Any, Any, int, int | None], list[Proof]],
-    sample: Callable[[Any], list[list[int]]],
-    transport: Transport = "native",
-) -> TrainingResult:
-    """Run one training to a published student.
-
-    Args:
-        prepare: (tokenizer, positions) -> what TRL reads; may raise ProofError.
-        prove: (tokenizer, TRL's tokenised dataset, max_length, positions) -> proofs on the rows.
-        sample: (tokenizer) -> prompts for the proofs on the student.
-        transport: how tools reach the student, as its rows were written.
-    """
+def train(method: Method[Any, R], job: Job[Any], rows: R) -> TrainingResult:
+    """Run one training to a published student; raises as `Method.train` says."""
+    base, out, config = job.base, job.out, job.config
     weights = find_weights(base)
     tok = load_tokenizer(weights.words, chat_template=config.chat_template, training=True)
-    folder = partial_folder(out, fingerprint(base, data, config, seed, transport))
+    folder = partial_folder(out, fingerprint(base, job.data, config, job.seed, job.transport, method.name))
     try:
         opened = open_base(base, weights, config)
-        dataset, rows, max_length, options = prepare(tok, opened.positions)
-        prompts = sample(tok)
+        made = method.prepare(rows, tok, opened.positions, job)
+        prompts = method.prompts(made.rows, tok)
         before = read(opened.model.eval(), prompts) if config.method == "full" else None
-        settings = {"max_length": max_length, **options}
-        desc = f"{kind.upper()} {out.name}"
-        with layers_named(kind, config):
+        with layers_named(method.name, config):
             trainer = build_trainer(
-                opened, tok, dataset, config, folder, seed=seed, rows=rows, desc=desc, options=settings
+                opened,
+                tok,
+                made.dataset,
+                config,
+                folder,
+                seed=job.seed,
+                rows=made.number,
+                desc=f"{method.name.upper()} {out.name}",
+                options={"max_length": made.max_length, **made.options},
+                classes=method.trainer(),
             )
-        proofs = prove(tok, trainer.train_dataset, max_length, opened.positions)
+        proofs = [*made.proofs, *method.prove(made, trainer, tok, opened.positions)]
         demand(proofs)
     except BaseException:
         if last_checkpoint(folder) is None:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    tokens, trained = _counts(trainer.train_dataset)
-    with memory_named(kind):
+    tokens, trained = method.counts(trainer.train_dataset)
+    with memory_named(method.name):
         ran = run_trainer(trainer, folder)
     model, stops = ran.model.eval(), stop_ids(tok)
     after = read(model, prompts) if config.method != "qlora" else None
@@ -104,21 +96,21 @@ def train(
             tok.save_pretrained(student)
         del model, trainer, opened, ran  # with the optimiser's state: the proofs open the student afresh
         release()
-        evidence = StudentEvidence(student, prompts, stops, tok.pad_token_id, after, before, kind)
+        evidence = StudentEvidence(student, prompts, stops, tok.pad_token_id, after, before, method.name)
         with quiet_libraries():
             proofs += _prove_student(evidence, config)
         demand(proofs, student / "proofs.json")
-        write_seat(student, trained=kind, method=config.method, base=base, transport=transport)
+        write_seat(student, trained=method.name, method=config.method, base=base, transport=job.transport)
         write_jsonl(student / "losses.jsonl", curve)
         losses = [line["loss"] for line in curve]
         result = TrainingResult(
             out=out,
             method=config.method,
             base=base,
-            rows=rows,
+            rows=made.number,
             tokens=tokens,
             trained_tokens=trained,
-            max_length=max_length,
+            max_length=made.max_length,
             steps=steps,
             resumed_from=resumed,
             seconds=round(seconds, 3),
@@ -127,7 +119,7 @@ def train(
             proofs=tuple(proofs),
         )
         record = result.model_dump(mode="json", exclude={"out", "proofs"})
-        more = {"kind": kind, "seed": seed, "config": config.model_dump(mode="json"), "versions": versions()}
+        more = {"kind": method.name, "seed": job.seed, "config": config.model_dump(mode="json"), "versions": versions()}
         write_json(student / "training.json", {**record, **more})
     shutil.rmtree(folder, ignore_errors=True)
     return result
@@ -152,14 +144,6 @@ def _prove_student(evidence: StudentEvidence, config: TrainConfig) -> list[Proof
         return proofs
     finally:
         evidence.close()
-
-
-def _counts(dataset: Any) -> tuple[int, int]:
-    """Tokens, and tokens that carry loss, of TRL's dataset."""
-    tokens = sum(len(ids) for ids in dataset["input_ids"])
-    if "labels" not in dataset.column_names:
-        return tokens, tokens
-    return tokens, sum(sum(label != -100 for label in labels) for labels in dataset["labels"])
 
 
 def _adapter_files(adapter: Path | None) -> Sequence[Path]:

@@ -27,6 +27,7 @@ from langgraph.errors import GraphRecursionError
 from agents.context import Context
 from agents.models.attempts import remembered
 from agents.models.meter import Account
+from agents.models.samples import sampling
 from agents.state import Episode, Spent
 from agents.task import Form, Task
 from agents.tools import offered
@@ -84,7 +85,7 @@ async def play(task: Task, table: Table, *, sample: int = 0, begun: str | None =
     if begun is not None:
         start |= thawed(begun)
     try:
-        with remembered():
+        with remembered(), sampling(sample):
             state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds(context)}, context=context)
     except GraphRecursionError:  # cannot happen while every turn counts a step; kept as the named end if it does
         state = {**start, "stop": "limit:rounds"}

@@ -14,7 +14,7 @@ from agents.errors import StageError
 from agents.files import read_json, read_models
 from agents.task import Task
 from evals.compare import groups_of, right
-from evals.notes import p_value
+from evals.notes import p_value, points
 from evals.places import score_files, score_stem, scores_folder
 from evals.scores import Score
 from evals.stats import Interval, clustered, mcnemar, newcombe, pairs, wilson
@@ -220,11 +220,6 @@ def lines(found: Compared) -> Iterator[str]:
         yield f"  {name:<28} {shown(one)} | {shown(two)}"
     if len(found.differs) > MOST_DIFFERENCES:
         yield f"  and {len(found.differs) - MOST_DIFFERENCES} more: --json has all"
-
-
-def points(interval: Interval) -> str:
-    """An interval of a difference in percentage points."""
-    return f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
 def shown(value: Any) -> str:

@@ -14,6 +14,7 @@ from agents.context import Context, Mode
 from agents.errors import ProviderError, StageError
 
 from .folders import check_run
+from .overrides import Override
 from .show import WIDTH, printable, turn_lines
 
 PROMPT = "question> "
@@ -28,15 +29,18 @@ def ask(
     mode: Mode,
     write: Callable[[str], None],
     read: Callable[[], str | None] | None = None,
+    *,
+    overrides: Sequence[Override] = (),
 ) -> int:
     """Let a team of a run answer `question`, or every question that `read` brings; nothing is recorded.
 
     Args:
         question: None = a session: `read` is asked for one after the other, and models stay open in between.
-        team: student, base, cpt, or a name of the run's [teams].
+        team: student, base, a name of [student] stages, or one of the run's [teams].
         options: the answers to choose from; empty = a free answer.
         write: takes each piece of text as it comes, printable.
         read: the next question of a session, None at its end; without it questions come from standard input.
+        overrides: values that replace those of the run's config (`--set`).
 
     Returns:
         0 where the team answered, 1 where it gave up, reached a limit or could not be read, 130 after Control-C. Of a
@@ -53,11 +57,11 @@ def ask(
     from .pipeline import Run
 
     check_run(run_folder)
-    config = load_config(run_folder)
+    config = load_config(run_folder, overrides)
     if traced := settle(config):
         write(traced)
     run = Run(config, run_folder)
-    known = sorted({"base", "cpt", "student", *run.config.teams})
+    known = run.config.team_names()
     if team not in known:
         raise StageError(f"no team of {run.folder} is named {team!r}; there are {', '.join(known)}")
     if not (run.folder / "library").exists():

@@ -33,6 +33,7 @@ def benchmark(run: Run, name: str, arms: Sequence[str] = ()) -> Result:
     """
     from evals.benchmarks import Player, benchmarks
     from evals.benchmarks.sitting import sit
+    from evals.jobs import closing
     from evals.journal import finished
 
     part = benchmarks.get(name)()
@@ -48,7 +49,7 @@ def benchmark(run: Run, name: str, arms: Sequence[str] = ()) -> Result:
         source = sha256_of(path) if path is not None else ""
         options = run.config.evaluate
         playing = sit(part, title, source, folder, players, concurrency=options.concurrency, budget=run.config.budget)
-        return finished(playing, asks=True)
+        return finished(closing(playing))
 
 
 def chosen(run: Run, names: Sequence[str]) -> list[Arm]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from .grammar import SINGLE, parser
 
 if TYPE_CHECKING:
+    from .overrides import Override
     from .pipeline import Run
 
-BEFORE_EVALUATE = ("index", "exam", "collect", "dataset", "cpt", "sft")
 DEBUG = "RETORT_DEBUG"
 """Variable that shows tracebacks."""
 
@@ -44,10 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from agents.errors import ProofError, RetortError
 
     from .outward import keep_in
+    from .progress import printed
 
     keep_in()
     try:
-        return command(arguments)
+        with printed():
+            return command(arguments)
     except ProofError as error:
         complain(f"blocked: {error}")
         return 1
@@ -117,9 +119,11 @@ def command(arguments: argparse.Namespace) -> int:
     if name == "ask":
         from .ask import ask
 
-        agreed(arguments)
-        said = partial(print, flush=True)
-        return ask(arguments.run, arguments.question, arguments.team, arguments.option, arguments.mode, said)
+        wanted = replaced(arguments, arguments.run / "run.toml")
+        agreed(arguments, wanted)
+        write = partial(print, flush=True)
+        question = arguments.question
+        return ask(arguments.run, question, arguments.team, arguments.option, arguments.mode, write, overrides=wanted)
     if name == "merge":
         from finetune.merge import merge
 
@@ -147,17 +151,18 @@ def command(arguments: argparse.Namespace) -> int:
         return 0
     from .evaluation import dev
     from .pipeline import work
+    from .table import stages_before
     from .trust import made
 
     as_json = getattr(arguments, "json", False)
     if getattr(arguments, "split", "test") == "dev":
         if name == "run":
-            work(run, BEFORE_EVALUATE)
+            work(run, stages_before(run.config, "evaluate"))
             made(run.config, run.folder)
         table = dev(run, play=name != "leaderboard")
         print(json_file(run.folder / "leaderboard.dev.json") if as_json else table)
         return 0
-    stages = None if name == "run" else SINGLE[name][0]
+    stages = None if name == "run" else SINGLE[name][0] or run.config.student.trainings
     work(run, stages, force=getattr(arguments, "force", False))
     made(run.config, run.folder)
     if name in ("run", "leaderboard"):
@@ -210,7 +215,7 @@ def opened(arguments: argparse.Namespace) -> Run:
     from .trust import agree
 
     place = place_of(arguments.config)
-    config = load_config(place.config)
+    config = load_config(place.config, replaced(arguments, place.config))
     said = settle(config)
     if said:
         print(said, file=sys.stderr)
@@ -223,10 +228,22 @@ def opened(arguments: argparse.Namespace) -> Run:
     return run
 
 
-def agreed(arguments: argparse.Namespace) -> None:
+def replaced(arguments: argparse.Namespace, config: Path) -> list[Override]:
+    """What --set replaces of a config, each said aloud."""
+    from .overrides import parse, summary
+    from .toml_file import read_toml
+
+    wanted = [parse(text) for text in arguments.overrides]
+    if wanted and config.is_file():  # else the command says what is missing
+        for line in summary(wanted, read_toml(config)):
+            print(line, file=sys.stderr)
+    return wanted
+
+
+def agreed(arguments: argparse.Namespace, overrides: Sequence[Override] = ()) -> None:
     """Ask whether what a run folder names may be executed, where that was not agreed to before."""
     if (arguments.run / "run.toml").exists():  # else the command says what is missing
         from .config import load_config
         from .trust import agree
 
-        agree(load_config(arguments.run), arguments.run, arguments.run, trust=arguments.trust)
+        agree(load_config(arguments.run, overrides), arguments.run, arguments.run, trust=arguments.trust)

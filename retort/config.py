@@ -1,14 +1,14 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
 Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [index] in
-agents/corpus/indexes/, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py, [cpt] and [sft] in finetune/.
+agents/corpus/indexes/, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py. A training method brings a
+section of its name (finetune/methods.py).
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,10 +27,13 @@ from agents.text import shortened
 from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
 from evals.scores import DEFAULT
-from finetune.pretrain import CptConfig
-from finetune.sft import SftConfig
+from finetune.methods import in_order, short, weighed
+from finetune.settings import TrainConfig
 
+from .config_errors import ExecutorName, explain, mended_by
+from .overrides import Override, applied, blamed
 from .paths import absolute
+from .sections import settings_of, with_sections
 from .toml_file import read_toml
 
 NAME = re.compile(r"[^\W_][\w ._+()-]{0,59}")
@@ -97,6 +100,9 @@ class CollectConfig(Section):
     """Episodes in flight."""
     workers: int = Field(1, ge=1, le=1_000)
     """Processes that share the work, where every seat is behind an endpoint; worth it from some 100 calls a second."""
+    executor: ExecutorName = None
+    """Where episodes are played: `in process`, `worker processes`, or one of your own as `module:class`; None = worker
+    processes where there are several workers."""
     faults: ToolFaults | None = None
     """Faults put into tool results on purpose, so that recovering can be learnt."""
     verify: Verify = "revise"
@@ -112,14 +118,28 @@ class StudentConfig(Section):
 
     base: str = "tiny-base"
     """A model folder, a hub id, or `tiny-base`, which ships with Retort."""
-    stages: tuple[Literal["cpt", "sft"], ...] = ("cpt", "sft")
-    """Trainings in their order; empty = nothing is trained and [teams.student] plays."""
+    stages: tuple[str, ...] = ("cpt", "sft")
+    """Training methods in their order, each from what the one before made; a name, or `FILE.py:CLASS` of your own.
+    Empty = nothing is trained and [teams.student] plays."""
     max_tokens: int = Field(200, ge=1)
     """Tokens of one reply of the student, its base and their stages."""
     transport: Transport = "native"
-    """How tools reach base, base+cpt and student, in training and in play: native, text, hermes."""
+    """How tools reach base, student and the models between, in training and in play: native, text, hermes."""
     chat_template: str | None = None
     """A bundled template (`chatml`) or a Jinja file, in place of the base's own: in training and in play."""
+
+    @field_validator("stages")
+    @classmethod
+    def _in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = in_order(value)
+        if wrong:
+            raise ValueError(wrong)
+        return value
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """The names of the stages: of their sections, of their students' folders, and of the teams in between."""
+        return tuple(short(stage) for stage in self.stages)
 
 
 class TracingConfig(Section):
@@ -135,14 +155,14 @@ class Arm(Section):
     name: str
     """Row name; file names of its scores are made from it."""
     team: str
-    """base, cpt, student, or a name of [teams]."""
+    """base, student, a name of [student] stages (what that training made), or one of [teams]."""
     mode: Mode = "react"
     """cot, answer: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
     """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options.
 
-    auto: base, base+cpt and closed books are weighed where their model is in this process, and left out where it is
-    behind an endpoint; all others play. off: it is left out.
+    auto: base, what learnt only text, and closed books are weighed where their model is in this process, and left out
+    where it is behind an endpoint; all others play. off: it is left out.
     """
 
     def in_choice(self, model: str) -> Literal["graph", "likelihood", "none"]:
@@ -161,7 +181,7 @@ class Arm(Section):
         if self.choice != "auto":
             return "none" if self.choice == "off" else self.choice
         script = known is not None and not known.language_model
-        if script or (self.mode == "react" and self.team not in ("base", "cpt")):
+        if script or (self.mode == "react" and self.team != "base" and not weighed(self.team)):
             return "graph"
         return "likelihood" if weighable else "none"
 
@@ -174,8 +194,12 @@ class EvaluateConfig(Section):
     figures fill the columns of the leaderboard and every comparison; the other stands beside it."""
     concurrency: int = Field(32, ge=1, le=100_000)
     """Episodes in flight."""
+    workers: int = Field(1, ge=1, le=1_000)
+    """Processes that share the work; arms with a model in this process are played in this process all the same."""
+    executor: ExecutorName = None
+    """As [collect] executor; arms whose seats it refuses are played in this process."""
     arms: tuple[Arm, ...] = ()
-    """Empty = base, base+cpt, student, student closed book, teacher, as far as they exist."""
+    """Empty = base, each model between it and the student, student, student closed book, teacher, where they exist."""
     tasks: int | None = Field(None, ge=1)
     """Only so many held-out tasks, for a look; None = all."""
     scores: tuple[str, ...] = DEFAULT
@@ -198,7 +222,9 @@ class EvaluateConfig(Section):
 
 
 class RunConfig(Section):
-    """run.toml."""
+    """run.toml; beside the fields a section for each training method that is named, by the method's own name."""
+
+    model_config = ConfigDict(extra="allow")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     """Name of the run; its folder is `runs/NAME` beside this file unless --run says otherwise."""
@@ -214,10 +240,13 @@ class RunConfig(Section):
     budget: Budget = Budget()
     dataset: DatasetConfig = DatasetConfig()
     student: StudentConfig = StudentConfig()
-    cpt: CptConfig = CptConfig()
-    sft: SftConfig = SftConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     tracing: TracingConfig = TracingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_sections(cls, given: Any) -> Any:
+        return with_sections(given, frozenset(cls.model_fields), StudentConfig().stages)
 
     @model_validator(mode="after")
     def _names_exist(self) -> RunConfig:
@@ -228,17 +257,18 @@ class RunConfig(Section):
                 raise ValueError(
                     f"{shortened(name)!r} cannot name a team or an arm: give at most 60 letters, digits and ._+() -"
                 )
-        if len(set(self.student.stages)) < len(self.student.stages) or self.student.stages == ("sft", "cpt"):
-            raise ValueError('student.stages: give "cpt", "sft" or both in this order, each once')
+        taken = {*type(self).model_fields, "base", "student"} & {*self.student.trainings}
+        if taken:
+            raise ValueError(f"student.stages: {min(taken)!r} cannot name a training: give its class another name")
         for team in self.teams.values():
             for seat in team.named("").seats().values():
                 checked_spec(seat.model)
         for seat in self.evaluate.seats.values():
             checked_spec(seat.model)
-        known = {*self.teams, "base", "cpt", "student"}
+        known = self.team_names()
         for arm in self.evaluate.arms:
-            if arm.team not in known:
-                raise ValueError(f"evaluate.arms: team {arm.team!r} is not one of {', '.join(sorted(known))}")
+            if arm.team not in (*known, *self.student.trainings):
+                raise ValueError(f"evaluate.arms: team {arm.team!r} is not one of {', '.join(known)}")
         names = [arm.name for arm in self.evaluate.arms]
         if len(set(names)) < len(names):
             raise ValueError("evaluate.arms: two arms have the same name")
@@ -250,15 +280,32 @@ class RunConfig(Section):
         """The seed of the exam: its own where the file gives one, else the run's."""
         return self.exam.seed if "seed" in self.exam.model_fields_set else self.seed
 
+    def training(self, name: str) -> TrainConfig:
+        """The settings of a training, by the name of its section.
+
+        Raises:
+            ConfigError: the section of a method of the user's own has a key or a value that the method does not take.
+        """
+        stage = next((each for each in self.student.stages if short(each) == name), name)
+        return settings_of(stage, (self.__pydantic_extra__ or {}).get(name))
+
+    def trainings(self) -> tuple[tuple[str, TrainConfig], ...]:
+        """(name, settings) of each training, in their order; raises like `training`."""
+        return tuple((name, self.training(name)) for name in self.student.trainings)
+
+    def team_names(self) -> list[str]:
+        """The teams of a run: its own, the base, what each training but the last one made, and the student."""
+        return sorted({*self.teams, "base", *self.student.trainings[:-1], "student"})
+
     def arms(self) -> tuple[Arm, ...]:
-        """The arms that are played."""
+        """The arms that are played: the models from base to student, and the team that was learnt from."""
         if self.evaluate.arms:
             return self.evaluate.arms
         arms = []
-        if self.student.stages:
+        names = self.student.trainings
+        if names:
             arms.append(Arm(name="base", team="base"))
-        if {"cpt", "sft"} <= set(self.student.stages):
-            arms.append(Arm(name="base+cpt", team="cpt"))
+        arms += [Arm(name="+".join(("base", *names[: at + 1])), team=name) for at, name in enumerate(names[:-1])]
         arms.append(Arm(name="student", team="student"))
         arms.append(Arm(name="student closed book", team="student", mode="cot"))
         arms.append(Arm(name=self.collect.team, team=self.collect.team))
@@ -276,8 +323,11 @@ def checked_spec(model: str) -> None:
         known.check(spec)
 
 
-def load_config(path: Path) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     """Read run.toml, or the run.toml of a run folder; relative paths become absolute.
+
+    Args:
+        overrides: values that replace those of the file (`--set`).
 
     Raises:
         ConfigError: not there, not TOML, an unknown key, or a value that does not fit.
@@ -285,10 +335,10 @@ def load_config(path: Path) -> RunConfig:
     if path.is_dir():
         path = path / "run.toml"
     try:
-        data = read_toml(path)
-        config = validated(data, path)
+        config = validated(read_toml(path), path, overrides)
     except ConfigError as error:
-        raise ConfigError(f"{error}{mended_by(path)}") from None
+        anew = "" if str(error).startswith("--set ") else mended_by(path)
+        raise ConfigError(f"{error}{anew}") from None
     try:
         return absolute(config, path.resolve().parent)
     except (OSError, RuntimeError) as error:  # a name too long, links in a circle
@@ -297,72 +347,13 @@ def load_config(path: Path) -> RunConfig:
         raise ConfigError(f"{path}: {named} cannot be used as a path ({cause}): give another") from None
 
 
-def validated(data: Mapping[str, Any], path: Path) -> RunConfig:
-    """The config that tables make; raises ConfigError naming `path`."""
+def validated(data: Mapping[str, Any], path: Path | str, overrides: Sequence[Override] = ()) -> RunConfig:
+    """The config that tables make; raises ConfigError naming `path`, or the overrides that are wrong."""
     try:
-        return RunConfig.model_validate(data)
+        return RunConfig.model_validate(applied(data, overrides, {"teams": {"teacher": {"reason": DEMONSTRATOR}}}))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error)}") from None
-
-
-def mended_by(path: Path) -> str:
-    """What writes a run folder's own run.toml anew, to end a sentence with; empty for any other file."""
-    from .folders import command_for, place_of
-
-    run = place_of(path).run
-    try:
-        command = command_for(run) if run is not None else None
-    except ConfigError:
-        return ""
-    return f"; `{command}` writes it anew" if command else ""
-
-
-def explain(error: ValidationError) -> str:
-    """The first problem of a validation in one line: where, what was given, what would fit."""
-    # An unknown key first: the key it was meant for is then reported as missing too.
-    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    place = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
-        known = known_keys(place[:-1])
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key {shortened('.'.join(place))!r}; {hint}"
-    given = first.get("input")
-    plain = isinstance(given, (str, int, float, bool))
-    shown = f" (given: {shortened(given)!r})" if isinstance(given, str) else f" (given: {given!r})" if plain else ""
-    if place[-1:] == ["key_env"] or redacted(shown) != shown:
-        shown = ""  # it may be a key
-    more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    said = redacted(first["msg"].removeprefix("Value error, "))
-    said = said if len(said) <= 500 else f"{said[:250]} ... {said[-200:]}"  # a huge value is told in it
-    return f"{shortened('.'.join(place)) + ': ' if place else ''}{said}{shown}{more}"
-
-
-def known_keys(place: list[str]) -> list[str]:
-    """Names of the keys that may stand at a place of run.toml."""
-    model: Any = RunConfig
-    if place[:2] == ["evaluate", "seats"]:  # seats by the name of a score
-        place = ["teams", "", "reason", *place[3:]]
-    for part in place:
-        if part == "teams":
-            model = None
-            continue
-        if model is None:  # the name of a team
-            model = SeatedTeam
-            continue
-        if part.isdigit():
-            continue
-        if model is SeatedTeam:
-            model = Seat
-            continue
-        if model is EvaluateConfig and part == "arms":
-            model = Arm
-            continue
-        model = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    more = ("provider", "url") if model is Seat else ()
-    return sorted([*model.model_fields, *more]) if model is not None else []
+        names = blamed(overrides, error, lambda: RunConfig.model_validate(data))
+        raise ConfigError(f"{names or path}: {explain(error)}") from None
 
 
 def write_resolved(config: RunConfig, run: Path) -> None:

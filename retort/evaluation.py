@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from agents.answers import fold
-from agents.context import Context
+from agents.context import Context, Seat
 from agents.errors import ConfigError, StageError
 from agents.files import read_model, write_json
 from graphs.contents import recall, remember
 
 from .boards import NOTES, differences
 from .config import Arm
+from .lines import say
 from .lock import alone
 from .stages import HASHES
-from .table import STAGES
+from .table import stage_of
 
 if TYPE_CHECKING:
     from evals.scoring import Scoring
@@ -39,11 +40,14 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
         every[: options.tasks],
         found,
         concurrency=options.concurrency,
+        workers=options.workers,
+        executor=options.executor,
         budget=run.config.budget,
         forms=options.forms,
         choice={arm.name: arm.in_choice(found[arm.name].team.reason.model) for arm in run.config.arms()},
         split=split,
-        scoring=scoring(run),
+        scores=options.scores,
+        seats=seats_of_scores(run),
     )
     if split == "test":
         players = {name: team_identity(context.team) for name, context in found.items()}
@@ -57,20 +61,32 @@ def contexts(run: Run) -> dict[str, Context]:
     return {arm.name: run.context(arm.team, arm.mode, "score", held_out=False) for arm in run.config.arms()}
 
 
-def scoring(run: Run) -> Scoring:
+def scoring(run: Run, split: Literal["dev", "test"] = "test") -> Scoring:
     """The scores of the config; one that asks and has no seat of its own asks the judge of the collecting team."""
-    from evals.scoring import Scoring
+    from evals.asking import scoring_with
+    from evals.places import scores_folder
 
+    folder = scores_folder(run.folder, split)
+    return scoring_with(seats_of_scores(run), run.config.evaluate.scores, folder=folder)
+
+
+def seats_of_scores(run: Run) -> dict[str, Seat]:
+    """Score -> the seat that it asks; under `""` the judge of the collecting team, where it has one."""
     judge = run.team(run.config.collect.team).judge
-    seats = {**run.config.evaluate.seats, **({"": judge} if judge is not None else {})}
-    return Scoring.of(run.config.evaluate.scores, seats)
+    return {**run.config.evaluate.seats, **({"": judge} if judge is not None else {})}
+
+
+def asked_by_scores(run: Run) -> dict[str, Seat]:
+    """Score that asks -> the seat that it asks."""
+    seats = seats_of_scores(run)
+    return {name: seats.get(name) or seats[""] for name in scoring(run).who}
 
 
 def check_scores(run: Run) -> None:
     """Raise ConfigError where a score cannot be used, or its calls could not be counted in the budget's USD."""
     from agents.models.prices import costs
 
-    for name, seat in scoring(run).seats.items():
+    for name, seat in asked_by_scores(run).items():
         if run.config.budget.usd is not None and costs(seat) and seat.price is None:
             raise ConfigError(
                 f"[budget] usd = {run.config.budget.usd:g} cannot hold: the seat of the score {name} ({seat.model}) "
@@ -80,8 +96,11 @@ def check_scores(run: Run) -> None:
 
 def player(run: Run, arm: Arm) -> str:
     """What kind of player sits in an arm, as the leaderboard tells it."""
-    if arm.team in ("base", "cpt", "student") and arm.team not in run.config.teams:
-        return {"base": "base", "cpt": "base+cpt", "student": "student"}[arm.team]
+    if arm.team not in run.config.teams:
+        names = run.config.student.trainings
+        if arm.team in names:
+            return "+".join(("base", *names[: names.index(arm.team) + 1]))
+        return arm.team
     return "student" if arm.team == "student" else "teacher" if arm.team == run.config.collect.team else "team"
 
 
@@ -97,12 +116,10 @@ def leaderboard(run: Run, split: Literal["dev", "test"] = "test") -> str:
         arms.append(ArmSpec(player=player(run, arm), **about))
     options = run.config.evaluate
     board = build_leaderboard(
-        run.folder, arms, tasks=options.tasks, forms=options.forms, split=split, scoring=scoring(run)
+        run.folder, arms, tasks=options.tasks, forms=options.forms, split=split, scoring=scoring(run, split)
     )
     write_leaderboard(run.folder, board)
     if split == "test":
-        from .pipeline import say
-
         notes = differences(run.folder)
         write_json(run.folder / NOTES, notes)
         for note in notes:
@@ -122,7 +139,7 @@ def dev(run: Run, *, play: bool = True) -> str:
     """
     from evals.leaderboard import Leaderboard, format_table
 
-    from .pipeline import needed, say
+    from .pipeline import needed
 
     run.check_place()
     with alone(run.folder):
@@ -130,7 +147,7 @@ def dev(run: Run, *, play: bool = True) -> str:
         recall(run.folder / HASHES)
         try:
             if play:
-                needed(run, STAGES["evaluate"])
+                needed(run, stage_of(run.config, "evaluate"))
                 say(f"{'evaluate':<12} arms -> scores on the dev tasks")
                 say(f"{'':<12} {evaluate(run, 'dev')}")
             leaderboard(run, "dev")

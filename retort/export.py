@@ -9,7 +9,7 @@ from typing import Any
 from agents.files import as_record, read_json, read_models, write_jsonl, write_text
 from agents.folders import made_folder
 from agents.task import Task
-from distill.dataset import sft_row
+from distill.dataset import EPISODES, TEXTS, sft_row
 from distill.exporters import Conversation, Exporter, opened, rows
 from distill.exporters.containers import ENDINGS, LOADS, check_container, contain
 from distill.keep import legend
@@ -52,11 +52,11 @@ def export(
     check_run(run)
     counts = read_json(run / "dataset.json", "dataset")
     tasks = {task.id: task for task in read_models(run / "exam.jsonl", Task, "exam")}
-    parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"sft": lambda: rows(exporter, kept(run, tasks))}
+    parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {EPISODES.stem: lambda: rows(exporter, kept(run, tasks))}
     if dropped:
         parts["dropped"] = lambda: rows(exporter, left_out(run, tasks))
     if pages:
-        parts["cpt"] = lambda: rows_of(run / "data" / "cpt.jsonl", "dataset")
+        parts[TEXTS.stem] = lambda: rows_of(run / "data" / TEXTS.name, "dataset")
     numbers = {}
     with made_folder(out, "export") as fresh:
         for name, made in parts.items():
@@ -74,7 +74,7 @@ def about(task: Task | None) -> dict[str, Any]:
 
 def kept(run: Path, tasks: Mapping[str, Task]) -> Iterator[Conversation]:
     """The episodes that students are trained on, each with what its task is."""
-    for row in rows_of(run / "data" / "sft.jsonl", "dataset"):
+    for row in rows_of(run / "data" / EPISODES.name, "dataset"):
         yield Conversation.of({**row, **about(tasks.get(row["task_id"]))})
 
 
@@ -87,9 +87,9 @@ def left_out(run: Path, tasks: Mapping[str, Task]) -> Iterator[Conversation]:
 
 
 MEANS = {
-    "sft": "the episodes kept for fine-tuning; `key` and `task_id` name each in its run",
+    EPISODES.stem: "the episodes kept for fine-tuning; `key` and `task_id` name each in its run",
     "dropped": "the episodes that no student is trained on, with the `reason`",
-    "cpt": "sections of the manual as `text`, without those of held-out entities",
+    TEXTS.stem: "sections of the manual as `text`, without those of held-out entities",
 }
 
 

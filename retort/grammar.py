@@ -9,15 +9,16 @@ import argparse
 
 from .arguments import Parser, place, port, seconds, whole
 
-SINGLE = {
+SINGLE: dict[str, tuple[tuple[str, ...], str]] = {
     "index": (("index",), "manuals -> library"),
     "exam": (("exam",), "facts -> exam with splits and levels"),
     "collect": (("collect",), "the teacher team plays the training tasks into the ledger"),
     "dataset": (("dataset",), "ledger -> kept, dropped and training files"),
-    "train": (("cpt", "sft"), "continual pretraining, then fine-tuning, with their proofs"),
+    "train": ((), "every training of [student] stages in their order, with their proofs"),
     "evaluate": (("evaluate",), "every arm plays the held-out exam in the same graph"),
     "leaderboard": (("leaderboard",), "scores -> leaderboard and report; prints the leaderboard"),
 }
+"""Command -> its stages (none: those that the config trains), and what it does."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,11 +79,14 @@ def parser() -> argparse.ArgumentParser:
     ask = commands.add_parser("ask", help="play one question of your own, every turn as it comes")
     ask.add_argument("run", type=place, metavar="RUN", help="a run folder, or the config of one")
     ask.add_argument("question", nargs="?", metavar="QUESTION", help="without one: a session, questions are read")
-    ask.add_argument("--team", default="student", help="student, base, cpt, or a name of [teams] (default: student)")
+    ask.add_argument(
+        "--team", default="student", help="student, base, a name of [student] stages, or of [teams] (default: student)"
+    )
     ask.add_argument(
         "--option", action="append", default=[], metavar="TEXT", help="an answer to choose from; repeat it"
     )
     ask.add_argument("--mode", choices=("react", "cot", "answer"), default="react", help="cot, answer: closed book")
+    overriding(ask)
     trusting(ask)
 
     studio = commands.add_parser("studio", help="LangGraph Studio over a run; a stored trajectory opens as a thread")
@@ -147,7 +151,20 @@ def placed(command: argparse.ArgumentParser) -> None:
         "config", type=place, metavar="CONFIG", help="run.toml, the folder that holds it, or a run folder"
     )
     command.add_argument("--run", type=place, metavar="DIR", help="the run folder (default: runs/NAME beside run.toml)")
+    overriding(command)
     trusting(command)
+
+
+def overriding(command: argparse.ArgumentParser) -> None:
+    """The argument that replaces values of the config."""
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="replace a value of run.toml, e.g. sft.max_steps=20; repeat it for more",
+    )
 
 
 def trusting(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.files import COMMANDS
+from agents.files import command_of
+
+from .progress import say as say
 
 if TYPE_CHECKING:
     from agents.corpus.facts import Fact
@@ -81,7 +83,7 @@ def leak_proof(report: LeakReport) -> dict[str, Any]:
 
 def run_first(stage: str, before: str, state: str, run: Path) -> str:
     """What is said where a stage reads what another makes, which is not fresh."""
-    command = shlex.join(["retort", COMMANDS[before], str(run)])
+    command = shlex.join(["retort", command_of(before), str(run)])
     return f"{stage} reads what {before!r} makes, which is {state}: run it first, `{command}`"
 
 

@@ -20,6 +20,7 @@ from agents.corpus.indexes import IndexConfig, fingerprint
 from agents.errors import ConfigError
 from graphs.board import module_file, seat_parts, tool_files, weights_digest
 from graphs.contents import sha256_of
+from graphs.runner.executors import IN_PROCESS, PROCESSES, executors
 from graphs.trajectory import digest
 
 from .products import LEDGER, ledger_keys
@@ -155,6 +156,14 @@ def tools(board: Board) -> Parts:
     return {f"tool.{name}": content(path) for name, path in tool_files(board).items()}
 
 
+def executor(name: str | None) -> Parts:
+    """The file of an executor that is not Retort's: what it plays is recorded as any other episode."""
+    if name is None or name in (IN_PROCESS, PROCESSES):
+        return {}
+    file = executors.file(name)
+    return {f"executor.{name.rpartition(':')[2]}": content(file) if file is not None else ABSENT}
+
+
 def model(name: str) -> Parts:
     """The weights of the student's base."""
     return {"weights.base": weights_digest(name)}
@@ -187,16 +196,16 @@ def told(name: str) -> str:
         if what in ("weights", "script", "code"):
             return f"the {what} of the {role} seat of {team}"
         return f"[teams.{team}] {what if role == 'all' else f'{role}.{what}'}"
-    if kind == "score":
-        return f"the score {rest}"
-    if kind == "tool":
-        return f"the tool {rest}"
+    if kind in ("tool", "score", "executor"):
+        return f"the {kind} {rest}"
     words = {
         "weights.base": "the weights of student.base",
         "corpus.manuals": "the manuals",
         "corpus.facts": "the facts",
         "python": "the Python whose library is read",
     }
+    if kind == "method":
+        return f"the training method's {rest}"
     if kind == "template":
         return f"the chat template of [{rest}]"
     if kind == "index":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents.context import Seat
 from agents.corpus.indexes import IndexConfig
@@ -29,28 +29,37 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     student = config.student.model_copy(
         update={"base": base, "chat_template": absolute_file(config.student.chat_template, root)}
     )
-    cpt, sft = (
-        each.model_copy(update={"chat_template": absolute_file(each.chat_template, root)})
-        for each in (config.cpt, config.sft)
-    )
+    stages = tuple(absolute_tool(stage, root) for stage in config.student.stages)
+    student = student.model_copy(update={"stages": stages})
+    sections = {name: absolute_section(each, root) for name, each in (config.model_extra or {}).items()}
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
     scores = tuple(absolute_tool(spec, root) for spec in config.evaluate.scores)
-    evaluate = config.evaluate.model_copy(
-        update={"scores": scores, "seats": absolute_seats(config.evaluate.seats, root)}
+    collect, evaluate = (
+        each.model_copy(update={"executor": each.executor and absolute_tool(each.executor, root)})
+        for each in (config.collect, config.evaluate)
     )
+    evaluate = evaluate.model_copy(update={"scores": scores, "seats": absolute_seats(config.evaluate.seats, root)})
     index = absolute_index(config.index, root)
     own = {
         "index": index,
+        "collect": collect,
         "evaluate": evaluate,
         "corpus": corpus,
         "teams": teams,
         "student": student,
         "board": board,
-        "cpt": cpt,
-        "sft": sft,
+        **sections,
     }
     return config.model_copy(update=own)
+
+
+def absolute_section(section: Any, root: Path) -> Any:
+    """A training's section with the path of its template resolved against `root`; that of an own method is a table."""
+    if isinstance(section, Mapping):
+        named = section.get("chat_template")
+        return {**section, "chat_template": absolute_file(named, root)} if isinstance(named, str) else section
+    return section.model_copy(update={"chat_template": absolute_file(section.chat_template, root)})
 
 
 def absolute_file(name: str | None, root: Path) -> str | None:
@@ -100,7 +109,7 @@ def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
 
 
 def absolute_tool(spec: str, root: Path) -> str:
-    """A tool's `module:function`, with the module's file where it lies beside run.toml."""
+    """A tool's `module:function` or a method's `module:Class`, with the module's file where it lies beside run.toml."""
     module, colon, name = spec.rpartition(":")
     for path in (root / module, root / f"{module.replace('.', '/')}.py"):
         if colon and path.suffix == ".py" and path.is_file():

@@ -24,7 +24,7 @@ from graphs.contents import recall, remember
 from .boards import differences
 from .doctor.before import before_paying, refuse
 from .doctor.findings import Finding
-from .evaluation import scoring
+from .evaluation import asked_by_scores
 from .lock import alone
 from .pipeline import Run, work
 from .stages import HASHES, Found, looked_at
@@ -104,6 +104,9 @@ class Plan:
             lines += played_lines(self)
         return "\n".join(lines)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def row(self) -> dict[str, Any]:
         """The same as JSON."""
         stages = [
@@ -168,8 +171,9 @@ def count(made: Plan, collects: bool, evaluates: bool) -> None:
         made.played.append(scaled("collect", estimate(tasks, config.collect.modes), left, seat))
     if evaluates:
         tasks = run.tasks("test")[: config.evaluate.tasks]
-        last = (config.student.stages or ("student",))[-1]
-        trained = {"base": config.student.base, "cpt": "students/cpt", "student": f"students/{last}"}
+        names = config.student.trainings
+        trained = {"base": config.student.base, "student": f"students/{(names or ('student',))[-1]}"}
+        trained |= {name: f"students/{name}" for name in names}
         for arm in config.arms():
             own = arm.team not in config.teams
             seat = Seat(model=hf_line(trained[arm.team])) if own else config.teams[arm.team].reason
@@ -180,7 +184,7 @@ def count(made: Plan, collects: bool, evaluates: bool) -> None:
                     name = f"evaluate {arm.name}" if primary else f"  {form}: {arm.name}"
                     made.played.append(scaled(name, estimate(asked, (arm.mode,), form), len(asked), seat))
         episodes = sum(each.episodes for each in made.played if each.name != "collect")
-        for score, seat in scoring(run).seats.items():
+        for score, seat in asked_by_scores(run).items():
             once = Estimate(episodes, episodes, episodes * JUDGED_CHARS // 4, episodes * REPLY_CHARS // 4)
             made.played.append(scaled(f"score {score}", once, episodes, seat))
 

@@ -21,7 +21,7 @@ from . import parts
 from .config import RunConfig
 from .parts import ROOT, Parts
 from .products import damage, made
-from .table import STAGES, Stage, stages_of
+from .table import Stage, stages_of
 
 if TYPE_CHECKING:
     from .pipeline import Run
@@ -46,9 +46,9 @@ class Found:
         return f"{self.state} ({self.why})" if self.why else self.state
 
 
-def sources(root: Path = ROOT) -> dict[str, Parts]:
+def sources(config: RunConfig, root: Path = ROOT) -> dict[str, Parts]:
     """Stage -> the source code that makes its result, as it is now."""
-    return {stage.name: parts.code(stage.code, root) for stage in STAGES.values()}
+    return {stage.name: parts.code(stage.code, root) for stage in stages_of(config)}
 
 
 def parts_of(run: Run, stage: Stage, code: Parts) -> Parts:
@@ -97,7 +97,7 @@ def looked_at(run: Run, code: Mapping[str, Parts] | None = None) -> dict[str, Fo
     Args:
         code: what `sources` told; None = the source as it is now.
     """
-    code = code or sources()
+    code = code or sources(run.config)
     marks = recorded(run.folder)
     found: dict[str, Found] = {}
     for stage in stages_of(run.config):
@@ -135,7 +135,7 @@ def readable(mark: Mapping[str, Any]) -> bool:
     return all(isinstance(row, dict) and any(names <= row.keys() for names in known) for row in records.values())
 
 
-def mark(run: Path, stage: str, depends: Parts, seconds: float, said: str) -> None:
+def mark(run: Path, stage: Stage, depends: Parts, seconds: float, said: str) -> None:
     """Record that a stage is done.
 
     Args:
@@ -143,13 +143,13 @@ def mark(run: Path, stage: str, depends: Parts, seconds: float, said: str) -> No
         said: the line that it printed.
     """
     marks = recorded(run)
-    marks[stage] = {
+    marks[stage.name] = {
         "fingerprint": digest(depends),
         "seconds": round(seconds, 2),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "said": said,
         "parts": dict(sorted(depends.items())),
-        "made": made(run, STAGES[stage].makes),
+        "made": made(run, stage.makes),
     }
     write_json(run / "stages.json", marks)
 

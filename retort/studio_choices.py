@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,7 +51,7 @@ class Choice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     team: str
-    """One of the run's teams, or of base, cpt and student where they are trained."""
+    """One of the run's teams, or of base, student and the models in between where they are trained."""
     mode: Mode
     form: Form
     verify: Verify
@@ -152,17 +152,16 @@ def offered_by(folder: Path) -> tuple[Offer, str]:
     Without a run it is the files that `make demo` will make; a student still to be trained is named all the same, so
     that its graph is there and says what is missing when it is asked.
     """
-    student = Team(name=STUDENT, reason=Seat(model=hf_line(folder / "students" / "sft")))
-    if not (folder / "run.toml").exists():
-        teacher = Team(name=TEACHER, reason=Seat(model=f"{DEMONSTRATOR}@{folder / 'exam.jsonl'}"))
-        teams = {TEACHER: teacher, STUDENT: student}
-        return Offer(teams, str(folder / "library"), None, Board(), None), TEACHER
-    from .config import load_config
+    from .config import StudentConfig, load_config
     from .pipeline import Run
 
+    if not (folder / "run.toml").exists():
+        teacher = Team(name=TEACHER, reason=Seat(model=f"{DEMONSTRATOR}@{folder / 'exam.jsonl'}"))
+        teams = {TEACHER: teacher, STUDENT: trained(folder, StudentConfig().trainings)}
+        return Offer(teams, str(folder / "library"), None, Board(), None), TEACHER
     run = Run(load_config(folder), folder)
-    teams = {STUDENT: student}
-    for name in (*run.config.teams, "base", "cpt", STUDENT):
+    teams = {STUDENT: trained(folder, run.config.student.trainings or StudentConfig().trainings)}
+    for name in (*run.config.teams, *run.config.team_names(), STUDENT):
         try:
             teams[name] = run.team(name)
         except StageError:  # still to be trained
@@ -172,6 +171,11 @@ def offered_by(folder: Path) -> tuple[Offer, str]:
     return Offer(teams, str(folder / "library"), barred, run.config.board, run.config.collect.faults), (
         run.config.collect.team
     )
+
+
+def trained(folder: Path, trainings: Sequence[str]) -> Team:
+    """The student that the last of some trainings makes, whether it is there or not."""
+    return Team(name=STUDENT, reason=Seat(model=hf_line(folder / "students" / trainings[-1])))
 
 
 def read(model: type[Choice], given: Mapping[str, Any]) -> Choice:

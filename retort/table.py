@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from agents.errors import StageError
 from agents.models.templates import template_text
+from agents.registry import file_of
+from distill.dataset import STANDARD
+from distill.rows import RowFile
+from finetune.methods import BUILTIN, method, short, sources_of
 from graphs.trajectory import digest
 
 from . import parts
@@ -35,7 +39,7 @@ PLAY = (
     "graphs/*.py",
     "!graphs/checkpoints.py",
     "!graphs/contents.py",
-    "retort/pipeline.py:Run",
+    "retort/run_folder.py",
 )
 """What plays and judges an episode."""
 EXAM = ("distill/exam/*.py",)
@@ -54,7 +58,7 @@ TRAINING = (
     "agents/tools/schemas.py",
     "finetune/*.py",
 )
-COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "board")
+COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "!collect.executor", "board")
 """Settings that make an episode of collecting one that is asked for."""
 TOLD = ("proofs.json", "training.json", "losses.jsonl")
 """Files of a student's folder that the report shows."""
@@ -95,6 +99,15 @@ def tools(run: Run) -> Parts:
     return parts.tools(run.config.board)
 
 
+def own_executor(section: Literal["collect", "evaluate"]) -> Callable[[Run], Parts]:
+    """The code of an executor that is not Retort's."""
+
+    def found(run: Run) -> Parts:
+        return parts.executor(getattr(run.config, section).executor)
+
+    return found
+
+
 def teacher(run: Run) -> Parts:
     """Who plays the training tasks."""
     return seated(run, [run.config.collect.team])
@@ -109,13 +122,10 @@ def players(run: Run) -> Parts:
 
 def scorers(run: Run) -> Parts:
     """The scores with their source, and who is asked by them."""
-    from graphs.board import seat_identity
-
     from .evaluation import scoring
 
     made = scoring(run)
-    seats = {name: seat_identity(seat) for name, seat in made.seats.items()}
-    return {f"score.{name}": digest(source, seats.get(name)) for name, source in made.sources.items()}
+    return {f"score.{name}": digest(source, made.who.get(name)) for name, source in made.sources.items()}
 
 
 def seated(run: Run, names: list[str]) -> Parts:
@@ -134,16 +144,33 @@ def base(run: Run) -> Parts:
     return parts.model(run.config.student.base)
 
 
-def sft_base(run: Run) -> Parts:
-    """What SFT starts from."""
-    return parts.trained(run.folder, "cpt") if "cpt" in run.config.student.stages else base(run)
+def start(before: str | None) -> Callable[[Run], Parts]:
+    """What a training starts from: what the training before it made, or the base."""
+    return base if before is None else lambda run: parts.trained(run.folder, before)
 
 
-def template(section: Literal["cpt", "sft"]) -> Callable[[Run], Parts]:
+def own_method(stage: str) -> Callable[[Run], Parts]:
+    """The source of a method that comes from elsewhere; Retort's own stands among the code of the stage."""
+
+    def found(run: Run) -> Parts:
+        elsewhere = [path for path in sources_of(stage) if not path.is_relative_to(parts.ROOT)]
+        return {f"method.{path.name}": parts.content(path) for path in elsewhere}
+
+    return found
+
+
+def own_rows(run: Run) -> Parts:
+    """The source of rows that are made by a method from elsewhere."""
+    paths = [file_of(file.make) for file in row_files(run.config)]
+    elsewhere = [path for path in paths if path is not None and not path.is_relative_to(parts.ROOT)]
+    return {f"method.{path.name}": parts.content(path) for path in elsewhere}
+
+
+def template(section: str) -> Callable[[Run], Parts]:
     """A training's own chat template, and the base's path where what is made names it: an adapter does."""
 
     def found(run: Run) -> Parts:
-        config = getattr(run.config, section).templated(run.config.student.chat_template)
+        config = run.config.training(section).templated(run.config.student.chat_template)
         own: Parts = {}
         if config.chat_template is not None:
             own[f"template.{section}"] = digest(template_text(config.chat_template))
@@ -163,7 +190,7 @@ STAGES: dict[str, Stage] = {
             (),
             ("corpus.source", "index"),
             (),
-            (*LIBRARY, "agents/folders.py", "retort/pipeline.py:index"),
+            (*LIBRARY, "agents/folders.py", "retort/work.py:index"),
             ("library", "facts.jsonl", "skipped.jsonl"),
             (corpus, index),
         ),
@@ -178,7 +205,7 @@ STAGES: dict[str, Stage] = {
                 "agents/answers.py",
                 "agents/task.py",
                 *EXAM,
-                "retort/pipeline.py:exam",
+                "retort/work.py:exam",
             ),
             ("exam.jsonl", "held_out.json", "exam.json", "facts_rejected.jsonl"),
         ),
@@ -188,9 +215,9 @@ STAGES: dict[str, Stage] = {
             ("exam",),
             COLLECTED,
             ("exam.jsonl", "held_out.json", *LIBRARY_FILES),
-            (*PLAY, *RUNNER, "retort/pipeline.py:collect"),
+            (*PLAY, *RUNNER, "retort/work.py:collect"),
             ("ledger.sqlite", "collect.json", COLLECTED_BOARD),
-            (teacher, tools),
+            (teacher, tools, own_executor("collect")),
         ),
         Stage(
             "dataset",
@@ -205,47 +232,27 @@ STAGES: dict[str, Stage] = {
                 "distill/exam/evidence.py",
                 "distill/keep.py",
                 "distill/leaks.py",
+                "distill/rows.py",
                 "graphs/runner/ledger.py",
                 "distill/exam/names.py",
                 "distill/exam/split.py",
                 "distill/exam/statements.py",
-                "retort/pipeline.py:dataset",
+                "retort/work.py:dataset",
             ),
-            ("kept.jsonl", "dropped.jsonl", "data/sft.jsonl", "data/cpt.jsonl", "data/README.md", "leaks.json")
-            + ("dataset.json",),
+            ("kept.jsonl", "dropped.jsonl", "data/README.md", "leaks.json", "dataset.json"),
             (teacher, tools),
-        ),
-        Stage(
-            "cpt",
-            "manuals -> base that has read them",
-            ("dataset",),
-            ("cpt", "seed", "!cpt.chat_template", "!cpt.save_every"),
-            ("data/cpt.jsonl",),
-            (*TRAINING, "!finetune/sft.py", "retort/pipeline.py:cpt"),
-            ("students/cpt",),
-            (base, template("cpt")),
-        ),
-        Stage(
-            "sft",
-            "episodes -> student",
-            ("dataset", "cpt"),
-            ("sft", "seed", "student.transport", "!sft.chat_template", "!sft.save_every"),
-            ("data/sft.jsonl",),
-            (*TRAINING, "!finetune/pretrain.py", "retort/pipeline.py:sft"),
-            ("students/sft",),
-            (sft_base, template("sft")),
         ),
         Stage(
             "evaluate",
             "arms -> scores on the held-out exam",
-            ("exam", "cpt", "sft"),
+            ("exam",),
             ("evaluate.tasks", "evaluate.forms", "board"),
             ("exam.jsonl", *LIBRARY_FILES),
             (*PLAY, *RUNNER, "evals/likelihood.py", "evals/looks.py", "evals/places.py", "evals/replay.py")
-            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/journal.py", "evals/weighed.py")
-            + ("retort/config.py:Arm", "retort/evaluation.py"),
+            + ("evals/scores.py", "evals/scorers/*.py", "evals/scoring.py", "evals/asking.py", "evals/jobs.py")
+            + ("evals/journal.py", "evals/weighed.py", "retort/config.py:Arm", "retort/evaluation.py"),
             ("scores", "board.json"),
-            (players, tools, scorers),
+            (players, tools, scorers, own_executor("evaluate")),
         ),
         Stage(
             "leaderboard",
@@ -272,6 +279,7 @@ STAGES: dict[str, Stage] = {
                 "agents/redaction.py",
                 "agents/registry.py",
                 "agents/task.py",
+                "agents/tools/schemas.py",
                 "distill/exam/baselines.py",
                 "distill/exam/cues.py",
                 "distill/exam/drafts.py",
@@ -293,9 +301,66 @@ STAGES: dict[str, Stage] = {
         ),
     )
 }
+"""The stages that every config has; trainings come between `dataset` and `evaluate`."""
+
+
+def row_files(config: RunConfig) -> list[RowFile]:
+    """The files of training rows that a run makes: those of every run, and those that its trainings read."""
+    return list(dict.fromkeys([*STANDARD, *(method(stage).rows for stage in config.student.stages)]))
+
+
+def training(spec: str, before: str | None) -> Stage:
+    """The stage of a training.
+
+    Args:
+        spec: as it stands in [student] stages.
+        before: the training whose result it starts from; None = the base.
+    """
+    name, kind = short(spec), method(spec)
+    own = {path for path in sources_of(spec) if path.is_relative_to(parts.ROOT)}
+    others = {path for each in BUILTIN for path in sources_of(each)} - own
+    return Stage(
+        name,
+        kind.does,
+        ("dataset",) if before is None else ("dataset", before),
+        (name, "seed", *kind.reads, f"!{name}.chat_template", f"!{name}.save_every"),
+        (f"data/{kind.rows.name}",),
+        (
+            *TRAINING,
+            *sorted(path.relative_to(parts.ROOT).as_posix() for path in own),
+            *sorted(f"!{path.relative_to(parts.ROOT).as_posix()}" for path in others),
+            "retort/work.py:train",
+        ),
+        (f"students/{name}",),
+        (start(before), template(name), own_method(spec)),
+    )
 
 
 def stages_of(config: RunConfig) -> list[Stage]:
-    """The stages that this config runs, in order: without training there is no cpt and no sft."""
-    skipped = {"cpt", "sft"} - set(config.student.stages)
-    return [stage for stage in STAGES.values() if stage.name not in skipped]
+    """The stages that this config runs, in order: its trainings stand behind the dataset."""
+    names = config.student.trainings
+    trainings = [training(each, names[at - 1] if at else None) for at, each in enumerate(config.student.stages)]
+    files = row_files(config)
+    rows = [path for file in files if (path := file_of(file.make)) is not None and path.is_relative_to(parts.ROOT)]
+    found: list[Stage] = []
+    for stage in STAGES.values():
+        if stage.name == "dataset":
+            code = dict.fromkeys((*stage.code, *(path.relative_to(parts.ROOT).as_posix() for path in rows)))
+            makes = (*stage.makes, *(f"data/{file.name}" for file in files))
+            found += [replace(stage, code=tuple(code), makes=makes, more=(*stage.more, own_rows)), *trainings]
+        elif stage.name == "evaluate":
+            found.append(replace(stage, needs=(*stage.needs, *names)))
+        else:
+            found.append(stage)
+    return found
+
+
+def stage_of(config: RunConfig, name: str) -> Stage:
+    """A stage of this config; KeyError where it has none of that name."""
+    return {stage.name: stage for stage in stages_of(config)}[name]
+
+
+def stages_before(config: RunConfig, name: str) -> list[str]:
+    """The names of the stages before a stage."""
+    names = [stage.name for stage in stages_of(config)]
+    return names[: names.index(name)]

@@ -58,7 +58,8 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *scores(config), *templates(config), *index(config.index)]
+    found = [*tools(config.board), *servers(config.board), *scores(config), *trainings(config)]
+    found += [*templates(config), *index(config.index), *own_executors(config)]
     for score, seat in config.evaluate.seats.items():
         found += [*classes(f"evaluate.seats.{score}", seat), *sent(f"evaluate.seats.{score}", seat)]
     for team, seated in config.teams.items():
@@ -73,6 +74,22 @@ def tools(board: Board) -> Iterator[Item]:
         place, colon, _ = spec.rpartition(":")
         if colon:
             yield item(f"the tool {spec}: the code of its file runs here", "tool", spec, code_of(place))
+
+
+def own_executors(config: RunConfig) -> Iterator[Item]:
+    """Own executors: the code of their files runs."""
+    for spec in (config.collect.executor, config.evaluate.executor):
+        place, colon, _ = (spec or "").rpartition(":")
+        if colon:
+            yield item(f"the executor {spec}: the code of its file runs here", "executor", spec, code_of(place))
+
+
+def trainings(config: RunConfig) -> Iterator[Item]:
+    """Own training methods: the code of their files runs."""
+    for spec in config.student.stages:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the training method {spec}: the code of its file runs here", "method", spec, code_of(place))
 
 
 def scores(config: RunConfig) -> Iterator[Item]:
@@ -158,7 +175,9 @@ def command_of(server: McpServer) -> Iterator[Any]:
 
 def templates(config: RunConfig) -> Iterator[Item]:
     """Jinja templates in files, and those of model folders: they are rendered for every prompt."""
-    for name in (config.student.chat_template, config.cpt.chat_template, config.sft.chat_template):
+    sections = (config.model_extra or {}).values()
+    own = [each.get("chat_template") if isinstance(each, dict) else each.chat_template for each in sections]
+    for name in (config.student.chat_template, *own):
         yield from template(name)
     models = [config.student.base]
     seats = [seat for team, seated in config.teams.items() for seat in seated.named(team).seats().values()]
@@ -247,7 +266,7 @@ def file_hash(path: Path) -> str | None:
         return None
 
 
-def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = True) -> None:
+def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = True, step: str | None = None) -> None:
     """Return where everything that a config and its run folder name was agreed to, now or before.
 
     Args:
@@ -255,6 +274,7 @@ def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = 
         run: the run folder; its students carry templates.
         trust: agree to all of it without being asked (--trust).
         ask: whether a person at the terminal may be asked.
+        step: where nobody may be asked: how to agree; None = by `retort studio`.
 
     Raises:
         TrustError: it was not agreed to; the message lists it, with the next step.
@@ -269,7 +289,8 @@ def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = 
         lines = "\n".join(f"    {each.told}" for each in new)
         about = f"{home} names what would be executed here, or given a key:\n{lines}"
         if not ask:
-            raise TrustError(f"{about}\nlook at it, and if you agree start `retort studio {run}`, or set {AGREED}=1")
+            how = step or f"start `retort studio {run}`"
+            raise TrustError(f"{about}\nlook at it, and if you agree {how}, or set {AGREED}=1")
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise TrustError(f"{about}\nlook at it, and if you agree run the same command with --trust (or {AGREED}=1)")
         print(f"retort: {about}", file=sys.stderr)

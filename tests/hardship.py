@@ -31,8 +31,9 @@ from kettle_run import CONFIG, folder_of  # noqa: E402
 
 from graphs.runner.ledger import Ledger  # noqa: E402
 from retort.cli import SINGLE  # noqa: E402
+from retort.config import load_config  # noqa: E402
 from retort.stages import unmark  # noqa: E402
-from retort.table import STAGES as TABLE  # noqa: E402
+from retort.table import stages_of  # noqa: E402
 
 STAGES = ("collect", "dataset", "train", "evaluate")
 """Commands that are killed, in their order."""
@@ -129,11 +130,12 @@ class Calm(NamedTuple):
     def before(self, stage: str, place: Path) -> Path:
         """A copy of the run as it was before a command of STAGES."""
         run = shutil.copytree(self.run, place)
-        names = list(TABLE)
-        first = names.index(SINGLE[stage][0][0])
-        for made in names[first:]:
-            unmark(run, made)
-            for name in TABLE[made].makes:
+        config = load_config(self.config)
+        stages = stages_of(config)
+        first = (SINGLE[stage][0] or config.student.trainings)[0]
+        for made in stages[[each.name for each in stages].index(first) :]:
+            unmark(run, made.name)
+            for name in made.makes:
                 shutil.rmtree(run / name, ignore_errors=True)
                 (run / name).unlink(missing_ok=True)
         return run

@@ -227,14 +227,17 @@ def test_transport_and_template_reach_every_arm_of_the_student(home: Path, tmp_p
 
 def test_another_template_or_transport_is_another_student(home: Path, tmp_path: Path) -> None:
     from retort.stages import parts_of, sources
-    from retort.table import STAGES
+    from retort.table import stage_of
 
     own = tmp_path / "own.jinja"
-    code = sources()
+    code = sources(config_of(home / "bare"))
 
     def depends(**student: Any) -> dict[str, dict[str, str]]:
         run = Run(config_of(home / "bare", student=student), tmp_path / "run")
-        return {name: parts_of(run, STAGES[name], code[name]) for name in ("collect", "cpt", "sft", "evaluate")}
+        return {
+            name: parts_of(run, stage_of(run.config, name), code[name])
+            for name in ("collect", "cpt", "sft", "evaluate")
+        }
 
     def changed(one: dict[str, dict[str, str]], two: dict[str, dict[str, str]]) -> dict[str, set[str]]:
         both = {name: {**one[name], **two[name]} for name in one}

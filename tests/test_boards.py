@@ -27,7 +27,8 @@ SCRIPTS = CONFIG.replace(
 
 
 def test_a_whole_run_was_played_on_one_board(whole: Path) -> None:
-    assert set(read_json(whole / "run" / COLLECTED, "collect")) == {"graph", "prompts", "tools", "rules", "library"}
+    parts = {"graph", "prompts", "tools", "rules", "library", "index"}
+    assert set(read_json(whole / "run" / COLLECTED, "collect")) == parts
     assert differences(whole / "run") == []
     assert read_json(whole / "run" / "leaderboard_notes.json", "leaderboard") == []
 

@@ -13,6 +13,7 @@ from typing import Any
 import little
 import pytest
 
+from agents.bars import bars_shown
 from agents.context import Board, Limits, Price, Seat
 from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
 from agents.models.meter import Budget, RunAccount
@@ -193,9 +194,11 @@ class Terminal(io.StringIO):
 
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(kettle: Path, tmp_path: Path) -> None:
+    """A library that is called from a terminal draws nothing."""
     table = Table.lay(little.context(kettle))
-    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
-        with contextlib.redirect_stderr(stream), Ledger(tmp_path / f"{shown}.sqlite") as ledger:
+    cases = ((Terminal(), bars_shown(), True), (io.StringIO(), bars_shown(), False))
+    for number, (stream, command, shown) in enumerate([*cases, (Terminal(), contextlib.nullcontext(), False)]):
+        with command, contextlib.redirect_stderr(stream), Ledger(tmp_path / f"{number}.sqlite") as ledger:
             now(collect(TASKS[:2], table, ledger))
             now(collect(TASKS, table, ledger, samples=2, enough=1, title="playing"))
         lines = stream.getvalue().replace("\r", "\n").splitlines()

@@ -20,7 +20,8 @@ from agents.models.meter import Budget
 from agents.task import Task
 from graphs.episode import Table
 from graphs.runner.ledger import Ledger
-from graphs.runner.processes import SharedSignals, crew, gather, narrowed, run_loop, work
+from graphs.runner.loop import run_loop
+from graphs.runner.processes import SharedSignals, gather, play_in_processes, split_ceilings, work
 from graphs.runner.worker import Order, Tally
 
 TASKS = [task for task in little.tasks(little.library()) if task.split == "train"][:5]
@@ -50,7 +51,7 @@ def test_a_narrowed_table_splits_the_ceilings_and_keeps_every_key(kettle: Path) 
         judge=Seat(model="openai:m@http://127.0.0.1:9/v1", concurrency=2),
     )
     table = Table.lay(little.context(kettle, team=team))
-    found = narrowed(table, 4)
+    found = split_ceilings(table, 4)
     assert found.context.team.reason.concurrency == 3  # 10 over 4, and nobody is left without
     assert found.context.team.judge is not None and found.context.team.judge.concurrency == 1
     assert found.context.team.reason.temperature == 0.5 and found.context.team.search is None
@@ -196,7 +197,7 @@ async def test_a_crew_plays_every_task_once_and_raises_what_a_worker_ended_with(
             processes.update((each.name, each.daemon) for each in multiprocessing.active_children())
 
         async def played(at: Table, budget: Budget) -> Tally:
-            return await crew(TASKS, at, ledger, budget, Order(), concurrency=3, workers=2, look=look)
+            return await play_in_processes(TASKS, at, ledger, budget, Order(), concurrency=3, workers=2, look=look)
 
         tally = await played(table, Budget())
         assert (tally.played, tally.accepted, tally.down) == (5, 5, None)

@@ -119,8 +119,7 @@ def test_the_kept_episodes_of_a_run_read_back_as_they_are_trained(name: str, who
     found = [exporter.read(row) for row in read_jsonl(tmp_path / "out" / "sft.jsonl")]
     assert len(found) == len(trained) > 10
     for row, back in zip(trained, found, strict=True):
-        bare = [{k: v for k, v in message.items() if k != "train"} for message in row["messages"]]
-        assert back.messages == (row["messages"] if name == "trl" else bare)
+        assert back.messages == row["messages"]
         assert back.tools == json.loads(row["tools"])
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert exporter.title in card

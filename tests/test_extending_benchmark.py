@@ -25,4 +25,4 @@ def test_the_benchmark_of_the_page_is_played(root: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert "Kitchen: a kitchen that no manual of ours describes; 2 items" in said and "student     50.0 [9-91]" in said
     played = read_jsonl(root / "run" / "scores" / "benchmarks" / "Kitchen" / "student.jsonl")
-    assert all(row["result"]["searches"] for row in played)
+    assert all(row["result"]["tool_uses"] for row in played)

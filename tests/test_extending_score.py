@@ -12,10 +12,11 @@ import synthetic_run as synthetic
 from agents.context import Seat
 from agents.files import read_jsonl, read_model, write_jsonl
 from agents.task import Task
+from evals.asking import scoring_with
 from evals.journal import finished
 from evals.leaderboard import Leaderboard, build_leaderboard, format_table, write_leaderboard
 from evals.report import write_report
-from evals.scoring import Scoring, score_arm
+from evals.scoring import score_arm
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending" / "score.md"
 
@@ -34,7 +35,7 @@ def test_the_scores_of_the_page_need_no_other_edit(own: Path, tmp_path: Path) ->
     write_jsonl(tmp_path / "opinion.jsonl", [{"reply": '{"polite": true}'}])
     seat = Seat(model=f"scripted:lines@{tmp_path / 'opinion.jsonl'}")
     names = ("search", f"{own}:brevity", f"{own}:politeness")
-    scoring = Scoring.of(names, {"politeness": seat}, folder=run / "scores")
+    scoring = scoring_with({"politeness": seat}, names, folder=run / "scores")
     tasks = [Task.model_validate(row) for row in read_jsonl(run / "exam.jsonl") if row["split"] == "test"]
     arms = [arm.model_copy(update={"choice": "none"}) for arm in synthetic.ARMS]
     for arm in arms:

@@ -23,7 +23,7 @@ from retort.pipeline import Run
 from retort.stages import Found, looked_at, sources, states
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("agents", "distill", "evals", "finetune", "graphs", "retort")
+ROOMS = ("agents", "distill", "evals", "finetune", "graphs", "recipes", "retort")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seen(root: Path, project: Path | None = None) -> dict[str, Found]:
     """The stages of the run in `root`."""
     run = Run(load_config(root / "run.toml"), root / "run")
-    return looked_at(run, sources(project) if project else None)
+    return looked_at(run, sources(run.config, project) if project else None)
 
 
 def stale(found: dict[str, Found]) -> dict[str, str]:
@@ -63,6 +63,9 @@ CODE = {
     "distill/leaks.py": {"dataset"},
     "finetune/pretrain.py": {"cpt"},
     "finetune/sft.py": {"sft"},
+    "finetune/dpo.py": set(),
+    "finetune/methods.py": {"cpt", "sft"},
+    "distill/pairs.py": set(),
     "finetune/trainer.py": {"cpt", "sft"},
     "evals/scores.py": {"evaluate", "leaderboard"},
     "evals/report/page.html.jinja": {"leaderboard"},
@@ -87,15 +90,15 @@ def test_source_makes_stale_what_it_makes(file: str, whole: Path, project: Path)
     assert all(file in why and why.endswith(" changed") for why in found.values())
 
 
-def test_a_stage_looks_at_its_own_part_of_the_pipeline(whole: Path, project: Path) -> None:
-    path = project / "retort" / "pipeline.py"
+def test_a_stage_looks_at_its_own_function_of_work_py(whole: Path, project: Path) -> None:
+    path = project / "retort" / "work.py"
     before = path.read_text(encoding="utf-8")
     try:
-        path.write_text(before.replace("def sft(run: Run) -> str:\n", "def sft(run: Run) -> str:\n    # another\n"))
+        path.write_text(before.replace("def exam(run: Run) -> str:\n", "def exam(run: Run) -> str:\n    # another\n"))
         found = stale(seen(whole, project))
     finally:
         path.write_text(before, encoding="utf-8")
-    assert found == {"sft": "retort/pipeline.py:sft changed"}
+    assert found == {"exam": "retort/work.py:exam changed"}
 
 
 def test_what_follows_a_stale_stage_says_so(copied: Path) -> None:

@@ -87,6 +87,8 @@ def test_help_is_quick_and_light() -> None:
         "retort.stages",
         "finetune.sft",
         "finetune.pretrain",
+        "finetune.dpo",
+        "finetune.methods",
         "distill.exam.build",
         "evals.leaderboard",
     ],

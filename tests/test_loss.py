@@ -13,6 +13,7 @@ from agents.models.rendering import load_tokenizer
 from agents.models.weights import find_weights
 from finetune.rows import episodes_dataset, read_episodes
 from finetune.settings import TrainConfig
+from finetune.sft import Sft
 from finetune.trainer import build_trainer, open_base
 
 
@@ -30,7 +31,9 @@ def trainer_of(home: Path, tmp_path: Path, config: TrainConfig) -> Any:
     opened = open_base(base, find_weights(base), config)
     dataset = episodes_dataset(read_episodes(home / "sft.jsonl"), tok)
     options = {"assistant_only_loss": True, "packing": False, "max_length": 1024}
-    return build_trainer(opened, tok, dataset, config, tmp_path, seed=0, rows=3, desc="x", options=options)
+    return build_trainer(
+        opened, tok, dataset, config, tmp_path, seed=0, rows=3, desc="x", options=options, classes=Sft("sft").trainer()
+    )
 
 
 def batch_of(trainer: Any) -> dict[str, Any]:

@@ -140,10 +140,10 @@ def test_a_row_that_the_trainer_cut_or_changed_is_caught(honest: RowsEvidence) -
 
 
 def test_a_row_longer_than_max_length_or_the_model_is_named() -> None:
-    assert prove_length(LengthEvidence([1, 4], [30, 50], 50, 64)).passed
-    cut = prove_length(LengthEvidence([1, 4], [30, 50], 40, 64))
+    assert prove_length(LengthEvidence([1, 4], [30, 50], 50, 64, "sft")).passed
+    cut = prove_length(LengthEvidence([1, 4], [30, 50], 40, 64, "sft"))
     assert "row 4 has 50 tokens: set [sft] max_length to 50" in cut.detail
-    wide = prove_length(LengthEvidence([1, 4], [30, 70], 80, 64))
+    wide = prove_length(LengthEvidence([1, 4], [30, 70], 80, 64, "sft"))
     assert not wide.passed
     assert "64 positions" in wide.detail
 
@@ -151,7 +151,7 @@ def test_a_row_longer_than_max_length_or_the_model_is_named() -> None:
 def test_lost_reordered_or_open_documents_are_caught_in_packing(home: Path) -> None:
     tok = load_tokenizer(home / "base")
     end = tok.eos_token_id
-    good = PackedEvidence(tok, [[5, 6, end], [7, end]], [[5, 6, end], [7, end]], 3, 64)
+    good = PackedEvidence(tok, [[5, 6, end], [7, end]], [[5, 6, end], [7, end]], 3, 64, "cpt")
     assert prove_packing(good).passed
     assert not prove_packing(replace(good, blocks=[[5, 6, end]])).passed
     assert not prove_packing(replace(good, blocks=[[6, 5, end], [7, end]])).passed
@@ -225,13 +225,13 @@ def test_a_student_whose_files_are_not_what_was_proven_is_caught(home: Path, tmp
     tok = load_tokenizer(out)
     prompts = [render(tok, [{"role": "user", "content": "What is Rome?"}], None, True)]
     trained = read(opened_student(out), prompts)
-    with closing(StudentEvidence(out, prompts, stop_ids(tok), tok.pad_token_id, trained)) as evidence:
+    with closing(StudentEvidence(out, prompts, stop_ids(tok), tok.pad_token_id, trained, section="sft")) as evidence:
         for each in (prove_saved, prove_changed, prove_served, prove_merge):
             assert each(evidence).passed
     weights = load_file(out / "adapter_model.safetensors")
     torch.manual_seed(0)
     save_file({name: torch.randn_like(value) for name, value in weights.items()}, out / "adapter_model.safetensors")
-    with closing(StudentEvidence(out, prompts, stop_ids(tok), tok.pad_token_id, trained)) as evidence:
+    with closing(StudentEvidence(out, prompts, stop_ids(tok), tok.pad_token_id, trained, section="sft")) as evidence:
         assert "differs from the trained model" in prove_saved(evidence).detail
         assert not prove_saved(evidence).passed
 
@@ -256,7 +256,7 @@ def evidence_of(folder: Path) -> StudentEvidence:
     tok = load_tokenizer(folder)
     asked = ("What is Rome?", "Where is Paris? " * 9)
     prompts = [render(tok, [{"role": "user", "content": each}], None, True) for each in asked]
-    return StudentEvidence(folder, prompts, stop_ids(tok), tok.pad_token_id)
+    return StudentEvidence(folder, prompts, stop_ids(tok), tok.pad_token_id, section="sft")
 
 
 def shaken(model: Any, part: str) -> None:
@@ -321,7 +321,7 @@ def test_a_failed_proof_is_written_and_raises(tmp_path: Path) -> None:
 
 
 def test_every_proof_has_a_legend(honest: RowsEvidence) -> None:
-    assert len(run_proofs("sft-rows", honest)) == 2
+    assert len(run_proofs("episodes", honest)) == 2
     words = legend()
     assert set(words) == {name for _, name in PROOFS}
     assert all(line.endswith(".") for line in words.values())

@@ -73,25 +73,25 @@ def with_template(template: str, *messages: list[dict[str, Any]]) -> RowsEvidenc
 
 
 def test_rows_that_fit_pass_and_say_how_long_the_longest_is() -> None:
-    assert prove_length(LengthEvidence([1, 4, 9], [30, 50, 40], 50, 50)) == Proof(
+    assert prove_length(LengthEvidence([1, 4, 9], [30, 50, 40], 50, 50, "sft")) == Proof(
         name="length",
         passed=True,
         detail="the longest row has 50 tokens",
         numbers={"longest": 50, "max_length": 50, "positions": 50},
     )
-    unlimited = prove_length(LengthEvidence([1], [70], 80, None))
+    unlimited = prove_length(LengthEvidence([1], [70], 80, None, "sft"))
     assert unlimited.passed and unlimited.numbers == {"longest": 70, "max_length": 80}
 
 
 def test_rows_that_would_be_cut_are_counted_and_the_longest_is_named() -> None:
-    found = prove_length(LengthEvidence([1, 4, 9], [51, 49, 60], 50, None))
+    found = prove_length(LengthEvidence([1, 4, 9], [51, 49, 60], 50, None, "sft"))
     assert not found.passed and found.name == "length"
     assert found.detail == ("2 of 3 rows would be cut, row 9 has 60 tokens: set [sft] max_length to 60 or leave it out")
     assert found.numbers == {"longest": 60, "max_length": 50, "cut": 2}
 
 
 def test_a_row_longer_than_the_models_positions_asks_for_shorter_passages_not_for_a_larger_max_length() -> None:
-    found = prove_length(LengthEvidence([1, 4], [30, 70], 60, 64))
+    found = prove_length(LengthEvidence([1, 4], [30, 70], 60, 64, "sft"))
     assert not found.passed and found.name == "length"
     assert found.detail.startswith("row 4 has 70 tokens and the model 64 positions: lower [board] top_k or [board]")
     assert found.numbers == {"longest": 70, "max_length": 60, "positions": 64}
@@ -276,7 +276,7 @@ def test_rows_and_tokens_must_be_as_many(honest: RowsEvidence) -> None:
 @pytest.fixture(scope="module")
 def packed(tok: Any) -> PackedEvidence:
     end = tok.eos_token_id
-    return PackedEvidence(tok, [[5, 6, end], [7, end]], [[5, 6, end, 7], [end]], 4, 4)
+    return PackedEvidence(tok, [[5, 6, end], [7, end]], [[5, 6, end, 7], [end]], 4, 4, "cpt")
 
 
 def test_packed_documents_are_counted(packed: PackedEvidence) -> None:
@@ -309,7 +309,7 @@ def test_documents_that_no_end_token_closes_are_counted(packed: PackedEvidence) 
 
 
 def test_a_proof_is_registered_for_its_stage_and_run_with_its_evidence(honest: RowsEvidence) -> None:
-    assert [each.name for each in run_proofs("sft-rows", honest)] == ["template", "mask"]
+    assert [each.name for each in run_proofs("episodes", honest)] == ["template", "mask"]
 
     def shown(evidence: str) -> Proof:
         """Something holds.

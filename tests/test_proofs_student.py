@@ -14,6 +14,7 @@ import pytest
 import torch
 from tiny_models import tiny_model
 
+from agents.bars import bars_shown
 from agents.models.engine import default_device, load_model, put_on
 from agents.models.hf import open_hf
 from agents.models.rendering import load_tokenizer, stop_ids
@@ -81,7 +82,8 @@ def opened(folder: Path) -> Any:
 def evidence(folder: Path, *, prompts: Sequence[Sequence[int]] = PROMPTS, **more: Any) -> StudentEvidence:
     """Evidence on a student in `folder`."""
     tok = load_tokenizer(folder)
-    return StudentEvidence(folder, prompts, more.pop("stops", stop_ids(tok)), tok.pad_token_id, **more)
+    stops = more.pop("stops", stop_ids(tok))
+    return StudentEvidence(folder, prompts, stops, tok.pad_token_id, section="sft", **more)
 
 
 def scaled(folder: Path, out: Path, by: float) -> Path:
@@ -332,7 +334,7 @@ class Terminal(io.StringIO):
 
 def test_progress_is_shown_by_the_name_of_the_student(adapter: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(adapter, tmp_path / ".mine.new"))
-    with redirect_stderr(Terminal()) as shown, closing(evidence(folder)) as found:
+    with bars_shown(), redirect_stderr(Terminal()) as shown, closing(evidence(folder)) as found:
         prove_changed(found)
         prove_merge(found)
     lines = shown.getvalue().replace("\r", "\n").splitlines()
@@ -369,7 +371,11 @@ def test_sixteen_bits_are_saved_where_every_clear_choice_is_the_same(adapter: Pa
 
 def test_no_folder_of_staging_is_named_and_full_training_has_two_passes(base: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(base, tmp_path / ".sft.new")
-    with redirect_stderr(Terminal()) as shown, closing(evidence(folder, base=[torch.zeros(1, 3)])) as found:
+    with (
+        bars_shown(),
+        redirect_stderr(Terminal()) as shown,
+        closing(evidence(folder, base=[torch.zeros(1, 3)])) as found,
+    ):
         assert found.logits
     lines = shown.getvalue().replace("\r", "\n").splitlines()
     assert any("proofs sft" in line and "2/2" in line for line in lines)

@@ -145,7 +145,7 @@ async def test_a_score_is_the_function_itself_with_its_columns() -> None:
     async def steps(task: object, trajectory: object, asker: Asker) -> Values:
         return {"seven": 7.0}
 
-    assert await steps(task, played, Asker("steps")) == {"seven": 7.0}
+    assert await steps(task, played, Asker()) == {"seven": 7.0}
     assert (list(steps.columns), steps.asks) == (["seven"], False)
     assert score(task, played).steps == 2.0
 

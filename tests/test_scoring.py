@@ -8,19 +8,22 @@ from typing import Any
 
 import pytest
 import synthetic_run as synthetic
+from structured_server import answering
 
 from agents.context import Seat
 from agents.errors import BudgetError, ConfigError, StageError
-from agents.files import read_jsonl, read_models, write_jsonl
+from agents.files import read_jsonl, read_model, read_models, write_json, write_jsonl
 from agents.models.meter import Budget
 from agents.task import Task
+from evals.asking import scoring_with
 from evals.journal import Journal
-from evals.leaderboard import build_leaderboard
+from evals.leaderboard import Leaderboard, build_leaderboard
 from evals.scores import Asker, Column, Score, Values, scorer
 from evals.scoring import Scoring, score_arm, score_episodes
 from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 
+QUOTED = synthetic.uses([{"query": "kettle", "extract": "The kettle says Default: 41"}])
 JUDGED = '{"reason": "It says so.", "supported": true, "answers": true}'
 DOUBTED = '{"reason": "It does not.", "supported": false, "answers": true}'
 
@@ -33,7 +36,7 @@ def judge(folder: Path, *rows: dict[str, Any]) -> Seat:
 
 def judging(folder: Path, *rows: dict[str, Any], **more: Any) -> Scoring:
     """Scores with a judge that replies with these rows."""
-    return Scoring.of(("judged_support",), {"": judge(folder, *rows)}, folder=folder / "scores", **more)
+    return scoring_with({"": judge(folder, *rows)}, ("judged_support",), folder=folder / "scores", **more)
 
 
 def played(count: int, team: str = "student") -> tuple[list[Task], list[Trajectory]]:
@@ -52,6 +55,23 @@ async def test_a_judge_is_asked_whether_the_quotes_support_the_answer(tmp_path: 
     with Ledger(tmp_path / "scores" / "ledger.sqlite") as ledger:
         account = ledger.accounts()["score:judged_support"]
     assert account.calls == 2 and account.prompt > 0, "no answer and no quote: nobody was asked"
+
+
+async def test_a_judge_behind_an_endpoint_is_sent_the_schema_and_never_the_gold(tmp_path: Path) -> None:
+    task = synthetic.make_task(0, gold="the secret gold", options=())
+    t = synthetic.episode(task, "student", "41", quotes=("Default: 41",), tool_uses=QUOTED)
+    with answering(JUDGED) as endpoint:
+        seats = {"judged_support": endpoint.seat(price={"prompt": 10, "completion": 50})}
+        scoring = scoring_with(seats, ("judged_support",), folder=tmp_path / "scores")
+        (row,) = await score_arm([task], [t], "student", scoring=scoring)
+        (sent,) = endpoint.seen
+    assert (row.values["judged_support"], row.right) == (1.0, False)
+    assert sent["response_format"]["json_schema"]["name"] == "Judgement"
+    assert "secret gold" not in endpoint.sent and "The kettle says Default: 41" in endpoint.sent
+    with Ledger(tmp_path / "scores" / "ledger.sqlite") as ledger:
+        account = ledger.accounts()["score:judged_support"]
+    assert (account.calls, account.prompt, account.completion, account.cached) == (1, 100, 20, 40)
+    assert account.usd == pytest.approx((100 * 10 + 20 * 50) / 1e6)
 
 
 async def test_what_was_asked_is_not_paid_for_again(tmp_path: Path) -> None:
@@ -105,7 +125,7 @@ async def test_the_budget_ends_the_asking_and_what_was_answered_is_kept(tmp_path
 async def test_a_leaderboard_asks_nobody_also_in_a_running_loop(tmp_path: Path) -> None:
     run = synthetic.write_run(tmp_path / "run", 12)
     arms = [arm.model_copy(update={"choice": "none"}) for arm in synthetic.ARMS if arm.name == "student"]
-    scoring = Scoring.of(("judged_support",), {"": judge(tmp_path, {"reply": JUDGED})}, folder=run / "scores")
+    scoring = scoring_with({"": judge(tmp_path, {"reply": JUDGED})}, ("judged_support",), folder=run / "scores")
     with pytest.raises(
         StageError, match=r"'judged_support' was not asked of 12 episodes of arm 'student': run the stage"
     ):
@@ -123,6 +143,16 @@ def test_rows_of_an_older_version_are_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [{**older, "correct": 1.0, "answered": 1.0, "searches": 2.0, "gold": "1"}])
     with pytest.raises(StageError, match=r"a.jsonl, row 1 is no Score .*run the stage 'evaluate' again"):
         read_models(tmp_path / "a.jsonl", Score, "evaluate")
+
+
+def test_a_leaderboard_of_an_older_version_is_refused_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    run = synthetic.write_run(tmp_path / "run", 6)
+    (run / "run.toml").write_text('name = "run"\n', encoding="utf-8")
+    board = build_leaderboard(run, [arm for arm in synthetic.ARMS if arm.name == "student"], forms=("free",))
+    older = {**board.model_dump(mode="json", exclude={"columns"}), "version": 2, "legend": {"searches": "Searches."}}
+    write_json(run / "leaderboard.json", older)
+    with pytest.raises(StageError, match=r"leaderboard.json is no Leaderboard .*`retort leaderboard .*` makes it anew"):
+        read_model(run / "leaderboard.json", Leaderboard, "leaderboard")
 
 
 @scorer(half=Column(title="half", legend="Half."))

@@ -17,7 +17,7 @@ from agents.models.scripted import AnswerKey
 from agents.task import Task
 from graphs.episode import Table
 from graphs.runner.ledger import Ledger
-from graphs.runner.worker import HOPELESS, Order, Tally, share
+from graphs.runner.worker import HOPELESS, Order, Tally, play_tasks
 
 TASKS = [task for task in little.tasks(little.library()) if task.split == "train"][:6]
 
@@ -62,7 +62,7 @@ async def play_share(
 ) -> Tally:
     """A share with nothing special about it."""
     order, meter = rest.get("order", Order()), rest.get("meter", Meter())
-    return await share(tasks, table, ledger, meter, order, notes or Notes(), concurrency=together)
+    return await play_tasks(tasks, table, ledger, meter, order, notes or Notes(), concurrency=together)
 
 
 @pytest.mark.parametrize("together", [1, 4, 50])

@@ -66,7 +66,9 @@ async def test_such_an_episode_is_kept_and_its_row_says_which_turn_is_not_learnt
     assert (read.turns, read.trained) == ([2, 4, 6], [2, 6])
     asked = sort_ledger({TASK.id: TASK}, [t], drop=DatasetConfig(drop=("revised",)).drop)
     assert asked.reasons() == {"revised": 1}
-    assert sort_ledger({TASK.id: TASK}, [t], drop=("repaired",)).reasons() == {}
+    broken = await repaired(kettle, tmp_path)
+    assert sort_ledger({TASK.id: TASK}, [broken], drop=DatasetConfig().drop).reasons() == {"repaired": 1}
+    assert sort_ledger({TASK.id: TASK}, [broken], drop=()).reasons() == {}
     with pytest.raises(ValueError, match="repaired"):
         DatasetConfig.model_validate({"drop": ["wrong"]})
 

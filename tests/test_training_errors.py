@@ -13,7 +13,7 @@ from agents.errors import ProofError, RetortError, StageError
 from finetune.pretrain import CptConfig, pretrain
 from finetune.sft import SftConfig, sft
 from finetune.trainer import memory_named
-from retort.config import known_keys
+from retort.config_errors import known_keys
 
 KEY = re.compile(r"\[(\w+)\] (\w+)")
 SECTIONS = {"sft": SftConfig, "cpt": CptConfig}

@@ -7,6 +7,7 @@ in counters of its own.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -126,15 +127,17 @@ class Purse(Protocol):
 
 
 class OwnPurse:
-    """The purse of a run in one process."""
+    """The purse of a run in one process; any of its threads may add to it."""
 
     def __init__(self, tokens: float = 0.0, usd: float = 0.0) -> None:
         self._tokens, self._usd = tokens, usd
+        self._lock = threading.Lock()
 
     def add(self, tokens: int, usd: float) -> None:
         """Spend."""
-        self._tokens += tokens
-        self._usd += usd
+        with self._lock:
+            self._tokens += tokens
+            self._usd += usd
 
     def totals(self) -> tuple[float, float]:
         """Tokens and USD spent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -51,6 +52,7 @@ def call_record(
     return dict(without_in(found))
 
 
+@cache
 def model_name(seat: Seat) -> str:
     """The seat's line without its URL; of a model folder the last part: records are the same wherever a run lies."""
     return redacted(split_spec(seat.model).short)

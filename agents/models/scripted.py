@@ -4,11 +4,16 @@
 hop, looks whether the manual's words really stand in what came back, tries once more with other words, and gives up
 where they do not. `lines` plays replies from a file.
 
-Both decide from the conversation alone, so the same conversation gets the same reply on every run and in any order.
+`answer-key?errors=0.2` errs in a fifth of its turns: it answers before it has read everything, or answers something
+else. Its accepted and failed episodes of one task are material for preference training.
+
+All decide from the conversation alone, errors also from the number of the sample: the same conversation of the same
+sample gets the same reply on every run and in any order.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -23,15 +28,16 @@ from pydantic import Field, PrivateAttr
 from ..answers import GIVE_UP, fold, normalise, parse_final, stands_in
 from ..errors import SeatError, StageError
 from ..files import as_record, read_jsonl
+from ..providers.scripted import script_of
 from ..task import Hop, Task
+from .samples import current_sample
 
 _TICKED = re.compile(r"`([^`]+)`")
 
 
 def open_scripted(name: str, path: str | None) -> BaseChatModel:
     """The scripted seat `name`; raises SeatError for an unknown name or a missing file."""
-    if name not in ("answer-key", "lines"):
-        raise SeatError(f"scripted seat {name!r} is not known: answer-key@EXAM or lines@FILE")
+    name, errors = script_of(name)
     if not path:
         raise SeatError(
             f"scripted:{name} needs a file: scripted:{name}@{'exam.jsonl' if name == 'answer-key' else 'FILE'}"
@@ -43,7 +49,7 @@ def open_scripted(name: str, path: str | None) -> BaseChatModel:
     if name == "lines":
         return LineScript(rows=rows)
     try:
-        return AnswerKey(tasks=tuple(as_record(row, Task, Path(path), "exam") for row in rows))
+        return AnswerKey(tasks=tuple(as_record(row, Task, Path(path), "exam") for row in rows), errors=errors)
     except StageError as error:
         raise SeatError(f"scripted:{name}: {error}") from None
 
@@ -104,6 +110,8 @@ class AnswerKey(Scripted):
     """The demonstrator that holds the key."""
 
     tasks: tuple[Task, ...] = Field(repr=False)  # LangChain takes a seat's repr at every call: 50 ms of 1,500 tasks
+    errors: float = 0.0
+    """Share of its turns that go wrong."""
     _by_question: dict[str, Task] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
@@ -128,9 +136,35 @@ class AnswerKey(Scripted):
             name = subject(hop)
             for query in (f"{hop.entity} {name}", hop.entity):
                 if query not in asked:
+                    if self._errs(task, messages):
+                        return self._early(task, number, fresh, messages)
                     return call(f"{fresh}{plan(number, len(task.hops))}{name} of {hop.entity}.", query, len(asked))
             return AIMessage(content=f"I did not find {name} of {hop.entity}.\nAnswer: {GIVE_UP}")
-        return AIMessage(content=f"{fresh}{conclusion(task)}\nAnswer: {task.gold}")
+        answer = self._guess(task) if self._errs(task, messages) else task.gold
+        return AIMessage(content=f"{fresh}{conclusion(task)}\nAnswer: {answer}")
+
+    def _errs(self, task: Task, messages: list[BaseMessage]) -> bool:
+        """Whether this turn goes wrong: drawn from the question, the sample and the number of the turn."""
+        turn = sum(isinstance(m, AIMessage) for m in messages)
+        return self.errors > 0 and drawn(task.question, current_sample(), turn) < self.errors
+
+    def _early(self, task: Task, number: int, fresh: str, messages: list[BaseMessage]) -> AIMessage:
+        """An answer before hop `number` is looked up: the value of the hop before, or a guess where nothing is read."""
+        if number == 0:
+            return AIMessage(content=f"I know this one.\nAnswer: {self._guess(task)}")
+        chosen = "\nA) " in str(next(m.content for m in messages if isinstance(m, HumanMessage)))
+        found = self._guess(task) if chosen else task.hops[number - 1].value
+        return AIMessage(content=f"{fresh}The manual says so.\nAnswer: {found}")
+
+    def _guess(self, task: Task) -> str:
+        """A wrong answer: another option, or the answer to another training question of the same kind."""
+        others = [option for option in task.options if normalise(option) != normalise(task.gold)]
+        if not others:
+            same = (each for each in self.tasks if each.split == "train" and each.kind == task.kind)
+            others = sorted({each.gold for each in same if normalise(each.gold) != normalise(task.gold)})
+        if not others:
+            return GIVE_UP
+        return others[int(drawn(task.question, current_sample()) * len(others))]
 
     def _task(self, messages: list[BaseMessage]) -> Task | None:
         first = next((m for m in messages if isinstance(m, HumanMessage)), None)
@@ -138,6 +172,11 @@ class AnswerKey(Scripted):
             return None
         question = str(first.content).split("\nA) ")[0]
         return self._by_question.get(fold(question))
+
+
+def drawn(*parts: Any) -> float:
+    """A number from 0 up to 1 that follows from `parts`."""
+    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:8], "big") / 2**64
 
 
 def plan(number: int, hops: int) -> str:

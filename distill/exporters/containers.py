@@ -8,10 +8,12 @@ from pathlib import Path
 
 from agents.errors import ConfigError, need
 
+from ..dataset import EPISODES
+
 LOADS = {
-    "jsonl": 'load_dataset("json", data_files="sft.jsonl")',
-    "parquet": 'Dataset.from_parquet("sft.parquet")',
-    "hf": 'load_from_disk("sft")',
+    "jsonl": f'load_dataset("json", data_files="{EPISODES.name}")',
+    "parquet": f'Dataset.from_parquet("{EPISODES.stem}.parquet")',
+    "hf": f'load_from_disk("{EPISODES.stem}")',
 }
 """Container -> how `datasets` reads it."""
 ENDINGS = {"jsonl": ".jsonl", "parquet": ".parquet", "hf": ""}

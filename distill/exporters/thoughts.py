@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.toolcalls.escapes import Escapes
+from agents.toolcalls.reply import Escapes
 
 OPEN, CLOSE = "<think>\n", "\n</think>\n"
 ESCAPES = Escapes(r"</?think>")

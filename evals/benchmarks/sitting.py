@@ -16,7 +16,8 @@ from graphs.trajectory import digest
 
 from ..compare import against
 from ..export import markdown_table
-from ..journal import Journal, work_through
+from ..jobs import work_through
+from ..journal import Journal
 from ..notes import against as compared
 from ..notes import cell
 from ..rows import Comparison, Rate, Record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,9 +37,20 @@ class ShownProof(BaseModel):
 
 
 def students(run: Path) -> list[Path]:
-    """Folders of the trained students, by name; unfinished ones left out."""
-    folders = sorted(path for path in (run / "students").glob("*") if path.is_dir())
+    """Folders of the trained students in the order of their training, then by name; unfinished ones left out."""
+    found = {path.name: path for path in sorted((run / "students").glob("*")) if path.is_dir()}
+    names = [*(name for name in trained_in_order(run) if name in found), *found]
+    folders = [found[name] for name in dict.fromkeys(names)]
     return [path for path in folders if not path.name.startswith(".") and not path.name.endswith(".partial")]
+
+
+def trained_in_order(run: Path) -> list[str]:
+    """The names of the run's trainings, by its own run.toml; nothing where that cannot be read."""
+    try:
+        stages = tomllib.loads((run / "run.toml").read_text(encoding="utf-8"))["student"]["stages"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [str(stage).rpartition(":")[2] for stage in stages]
 
 
 def proofs(run: Path) -> list[ShownProof]:

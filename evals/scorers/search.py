@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents.task import Task
 from graphs.trajectory import Trajectory
 
-from ..scores import Asker, Column, Value, Values, scorer, scores
+from ..scores import Asker, Column, Values, evidence_recall, scorer, scores
 
 
 @scores.register("search")
@@ -36,20 +36,11 @@ from ..scores import Asker, Column, Value, Values, scorer, scores
     ),
 )
 async def search(task: Task, trajectory: Trajectory, asker: Asker) -> Values:
-    """Read off the record."""
-    made = trajectory.searches  # of the manual; calls of own tools and MCP servers are none
+    """Read off the record; searches are those of the manual, and calls of own tools and MCP servers are none."""
+    found = [hit.chunk for use in trajectory.tool_uses for hit in use.hits]
     return {
-        "searched": float(bool(made)),
-        "searches": float(len(made)),
-        "evidence_recall": evidence_recall(task, trajectory),
+        "searched": float(bool(trajectory.searches)),
+        "searches": float(len(trajectory.searches)),
+        "evidence_recall": evidence_recall(task, found) if trajectory.mode == "react" else None,
         "grounded": float(trajectory.verdict.grounded is True) if trajectory.tool_uses else None,
     }
-
-
-def evidence_recall(task: Task, trajectory: Trajectory) -> Value:
-    """Share of the wanted chunks that were found; None where the task wants none, or there was nothing to search."""
-    wanted = set(task.evidence) | {hop.chunk for hop in task.hops}
-    if not wanted or trajectory.mode != "react":
-        return None
-    found = {hit.chunk for use in trajectory.tool_uses for hit in use.hits}
-    return len(wanted & found) / len(wanted)

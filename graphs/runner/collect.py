@@ -8,6 +8,7 @@ stops instead of failing once a task; when the budget is used up, it pauses in t
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,19 +18,21 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
+from agents.bars import bars_off
 from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
 from agents.models import close_seats, open_seat
 from agents.models.desk import one_by_one
 from agents.models.meter import Budget, Meter, OwnPurse, RunAccount
 from agents.models.prices import check_prices
-from agents.providers import provider_of, split_spec
 from agents.task import Task
 from agents.tools.kit import close_kits
 
 from ..episode import Table
+from .executors import IN_PROCESS, PROCESSES, Job, by_workers, executors
 from .ledger import Ledger
-from .processes import crew, run_loop
-from .worker import SETTLE_SECONDS, Order, Tally, share
+from .loop import run_loop
+from .watch import Count, watcher
+from .worker import SETTLE_SECONDS, Order, Tally
 
 
 class Collected(BaseModel):
@@ -118,28 +121,36 @@ STOPPED: dict[int | str, str] = {
 """Status or kind of the failure that ended a run -> what it is; an endpoint of any other kind is down."""
 
 
-class _Bar:
-    """`share.Signals` of a run in one process: the progress bar."""
+class RunSignals:
+    """The signals of a job: a progress bar on a terminal, and whether to go on. Any thread may call it."""
 
-    def __init__(self, bar: Any) -> None:
+    def __init__(self, bar: Any, title: str, wanted: int, before: int) -> None:
         self._bar = bar
+        self._title, self._wanted, self._before = title, wanted, before
+        self._watcher = watcher()
+        self._lock = threading.Lock()
         self._played = self._accepted = self._spared = 0
         self._stopping = False
 
     def tell(self, played: int, accepted: int, spared: int) -> None:
-        self.look(self._played + played, self._accepted + accepted, self._spared + spared)
-
-    def look(self, played: int, accepted: int, spared: int) -> None:
-        """So far, in all."""
-        self._bar.update(played + spared - self._played - self._spared)
-        self._played, self._accepted, self._spared = played, accepted, spared
-        if self._played:
-            self._bar.set_postfix(accepted=f"{self._accepted / self._played:.0%}", refresh=False)
+        """So many more episodes played, accepted, and not needed."""
+        with self._lock:
+            self._bar.update(played + spared)
+            self._played += played
+            self._accepted += accepted
+            self._spared += spared
+            if self._played:
+                self._bar.set_postfix(accepted=f"{self._accepted / self._played:.0%}", refresh=False)
+            if self._watcher is not None:
+                done = self._before + self._played + self._spared
+                self._watcher(Count(self._title, self._wanted, done, self._played, self._accepted))
 
     def stopping(self) -> bool:
+        """Whether a part has found that no part can go on."""
         return self._stopping
 
     def stop(self) -> None:
+        """No part can go on."""
         self._stopping = True
 
 
@@ -166,6 +177,7 @@ async def collect(
     enough: int | None = None,
     budget: Budget | None = None,
     workers: int = 1,
+    executor: str | None = None,
     title: str = "collect",
     told: Callable[[Collected], None] | None = None,
 ) -> Collected:
@@ -174,44 +186,47 @@ async def collect(
     Args:
         concurrency: episodes in flight.
         budget: what all starts of this ledger's run may spend.
-        workers: processes that share the work.
+        workers: parts that share the work.
+        executor: where episodes are played (executors.py); None = in worker processes where there are several workers.
         told: gets the summary, of a run that is stopped too.
 
     Raises:
         ProviderError: the endpoint is plainly down; what was finished is in the ledger.
         BudgetError: the budget is used up; what was begun goes on in the next run.
-        ConfigError: seats that cannot be shared by processes, or a budget in USD with seats that have no price.
+        ConfigError: seats that the executor cannot play, or a budget in USD with seats that have no price.
     """
     order = Order(samples=samples, enough=enough)
     budget = budget or Budget()
     check_prices(budget, table.context)
+    chosen = executor or by_workers(workers)
+    if refusal := executors.get(chosen)().refusal(table, workers):
+        raise ConfigError(refusal)
     for seat in table.context.team.seats().values():
-        spec = split_spec(seat.model)
-        if workers > 1 and not provider_of(spec).shareable(spec):
-            raise ConfigError(
-                f"seat {seat.model!r} lives in this process or starts a server: several workers need endpoints, so set "
-                f"workers = 1 (given: {workers})"
-            )
         for one in one_by_one(seat):
             open_seat(one)  # what cannot be opened is said before anything is played
     known = ledger.keys()
     keys = [table.key(task, sample) for task in tasks for sample in range(samples)]
     there = sum(key in known for key in keys)
     missing = [task for task in tasks if any(table.key(task, n) not in known for n in range(samples))]
-    before = ledger.seconds()
-    with tqdm(total=len(keys), initial=there, desc=title, unit="ep", disable=None) as bar:
-        shown = _Bar(bar)
+    with tqdm(total=len(keys), initial=there, desc=title, unit="ep", disable=bars_off()) as bar:
+        spent = ledger.accounts().values()
+        job = Job(
+            tasks=missing,
+            table=table,
+            ledger=ledger,
+            order=order,
+            concurrency=concurrency,
+            workers=workers,
+            budget=budget,
+            seconds=ledger.seconds(),
+            spent=OwnPurse(sum(a.tokens for a in spent), sum(a.money for a in spent)),
+            signals=RunSignals(bar, title, len(keys), there),
+        )
+        if chosen == PROCESSES and len(missing) <= 1:
+            chosen = IN_PROCESS  # one task alone is not worth the start of a process
         clock = asyncio.create_task(ticking(ledger))
         try:
-            if workers > 1 and len(missing) > 1:
-                tally = await crew(
-                    missing, table, ledger, budget, order, concurrency=concurrency, workers=workers, look=shown.look
-                )
-            else:
-                spent = ledger.accounts().values()
-                purse = OwnPurse(sum(a.tokens for a in spent), sum(a.money for a in spent))
-                meter = Meter(budget, purse, before)
-                tally = await share(missing, table, ledger, meter, order, shown, concurrency=concurrency)
+            tally = await executors.get(chosen)().play(job) if missing else Tally()
         finally:
             clock.cancel()
             with suppress(asyncio.CancelledError):

@@ -86,7 +86,9 @@ class Ledger:
         """The database, with its tables."""
         path, db = self.path, None
         try:
-            db = sqlite3.connect(path, timeout=patience)
+            # One thread at a time, but not always the one that opened it: where that one runs an event loop, another
+            # plays for it (loop.py).
+            db = sqlite3.connect(path, timeout=patience, check_same_thread=False)
             db.execute("PRAGMA journal_mode=WAL")
             db.executescript(_SCHEMA)
             db.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(VERSION),))

@@ -1,4 +1,4 @@
-"""Several processes that share one run: each plays a part of the tasks into the same ledger.
+"""Plays in worker processes: each plays a part of the tasks into the same ledger.
 
 One process spends some milliseconds of CPU on a call (LangChain, LangGraph, JSON), so that a fast endpoint with
 hundreds of calls in flight is fed by several. A worker ends with the process that started it, however that ends.
@@ -7,31 +7,32 @@ hundreds of calls in flight is fed by several. A worker ends with the process th
 from __future__ import annotations
 
 import asyncio
-import gc
 import multiprocessing
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import ceil
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from agents.errors import RetortError
 from agents.models import close_seats
 from agents.models.meter import Budget, Meter
+from agents.providers import provider_of, split_spec
 from agents.storage import storage_error
 from agents.task import Task
 from agents.tools import close_kits
 
 from ..episode import Table
+from .executors import PROCESSES, Job, executors
 from .ledger import Ledger
-from .worker import Order, Tally, share
+from .loop import run_loop
+from .worker import Order, Tally, play_tasks
 
-T = TypeVar("T")
 LOOK_SECONDS = 0.2
 """How often the runner looks how far its workers are."""
 END_SECONDS = 10.0
@@ -39,7 +40,7 @@ END_SECONDS = 10.0
 
 
 class SharedSignals:
-    """`share.Signals` and the purse over processes: numbers in shared memory."""
+    """`worker.Signals` and what was spent, over processes: numbers in shared memory."""
 
     def __init__(self, tokens: float, usd: float) -> None:
         context = multiprocessing.get_context("spawn")
@@ -52,11 +53,11 @@ class SharedSignals:
                 self.numbers[place] += number
 
     def stopping(self) -> bool:
-        """Whether a share has found that there is no going on."""
+        """Whether a worker has found that no worker can go on."""
         return bool(self.numbers[3])
 
     def stop(self) -> None:
-        """There is no going on."""
+        """No worker can go on."""
         self.numbers[3] = 1.0
 
     def add(self, tokens: int, usd: float) -> None:
@@ -70,7 +71,37 @@ class SharedSignals:
         return self.numbers[4], self.numbers[5]
 
 
-async def crew(
+@executors.register(PROCESSES)
+class WorkerProcesses:
+    """Several processes, for endpoints so fast that one process is the bottleneck."""
+
+    def refusal(self, table: Table, workers: int) -> str:
+        """Models that lie in this process, or servers that it starts, cannot be shared."""
+        for seat in table.context.team.seats().values():
+            spec = split_spec(seat.model)
+            if not provider_of(spec).shareable(spec):
+                return (
+                    f"seat {seat.model!r} lives in this process or starts a server: several workers need endpoints, "
+                    f"so set workers = 1 (given: {workers})"
+                )
+        return ""
+
+    async def play(self, job: Job) -> Tally:
+        """Play the job in `workers` processes; one task alone is played in one."""
+        known = [0, 0, 0]
+
+        def look(*so_far: int) -> None:
+            job.signals.tell(*(now - before for now, before in zip(so_far, known, strict=True)))
+            known[:] = so_far
+
+        workers = max(1, min(job.workers, len(job.tasks)))
+        return await play_in_processes(
+            job.tasks, job.table, job.ledger, job.budget, job.order,
+            concurrency=job.concurrency, workers=workers, look=look,
+        )  # fmt: skip
+
+
+async def play_in_processes(
     tasks: Sequence[Task],
     table: Table,
     ledger: Ledger,
@@ -96,7 +127,7 @@ async def crew(
     for number in range(workers):
         here, there = context.Pipe()
         portion = ceil(concurrency / workers)
-        own = narrowed(table, workers)
+        own = split_ceilings(table, workers)
         arguments = (there, own, ledger.path, budget, begun, order, signals.numbers, portion)
         process = context.Process(target=work, args=arguments, daemon=True, name=f"retort-{number}")
         process.start()
@@ -144,7 +175,7 @@ async def gather(lines: Sequence[Any], signals: SharedSignals, look: Callable[[i
     return whole
 
 
-def narrowed(table: Table, workers: int) -> Table:
+def split_ceilings(table: Table, workers: int) -> Table:
     """The table with its seats' ceilings split over the workers; who plays, and so every key, stays the same."""
     team = table.context.team
     seats = {
@@ -165,7 +196,7 @@ def work(
     numbers: Any,
     concurrency: int,
 ) -> None:
-    """A worker's life: play its share, send its tally or what went wrong."""
+    """What a worker process does: play its part, send its tally or what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C reaches the runner, which ends its workers
     threading.Thread(target=end_with_parent, daemon=True).start()
     signals = SharedSignals.__new__(SharedSignals)
@@ -182,7 +213,7 @@ def work(
                     # What is in flight may be billed: a worker that is told to end writes it down first.
                     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.cancel)
                 try:
-                    return await share(tasks, table, ledger, meter, order, signals, concurrency=concurrency)
+                    return await play_tasks(tasks, table, ledger, meter, order, signals, concurrency=concurrency)
                 finally:
                     await close_kits()
                     await close_seats()
@@ -194,26 +225,6 @@ def work(
         line.send(error)
     except Exception as error:
         line.send(storage_error(error) or RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
-
-
-def run_loop(playing: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in an event loop of its own: uvloop's where it is installed, which saves a tenth of the CPU.
-
-    Meanwhile garbage is collected less often: every call leaves thousands of short-lived objects, hardly any in cycles.
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()  # what is there by now is never garbage: collections need not look at it
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        try:
-            import uvloop
-        except ModuleNotFoundError:
-            return asyncio.run(playing)
-        return uvloop.run(playing)
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""One process's share of a run: its tasks, so many episodes in flight, into the ledger."""
+"""One part of a job: its tasks, so many episodes in flight, into the ledger. It runs wherever an executor calls it."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ class Order(BaseModel):
 
 
 class Signals(Protocol):
-    """Where a share says how far it is, and hears whether to go on."""
+    """Takes the progress of a part, and says whether to go on."""
 
     def tell(self, played: int, accepted: int, spared: int) -> None:
         """So many more episodes played, accepted, and not needed."""
 
     def stopping(self) -> bool:
-        """Whether another share has found that there is no going on."""
+        """Whether another part has found that no part can go on."""
 
     def stop(self) -> None:
-        """There is no going on."""
+        """No part can go on."""
 
 
 class Tally(BaseModel):
-    """What a share did."""
+    """What a part did."""
 
     model_config = ConfigDict()
 
@@ -90,7 +90,7 @@ class Tally(BaseModel):
         )
 
 
-async def share(
+async def play_tasks(
     tasks: Sequence[Task],
     table: Table,
     ledger: Ledger,
@@ -100,7 +100,18 @@ async def share(
     *,
     concurrency: int,
 ) -> Tally:
-    """Play what the ledger lacks of `tasks`; an episode that fails at its endpoint is tried once more at the end."""
+    """Play what the ledger lacks of `tasks`; an episode that fails at its endpoint is tried once more at the end.
+
+    Args:
+        ledger: open in this thread.
+        meter: counts what the part spends.
+        order: how often each task is played.
+        signals: told of every episode, and asked before each whether to go on.
+        concurrency: episodes in flight.
+
+    Returns:
+        What was done; parts are added with `Tally.plus`.
+    """
     accepted = ledger.accepted()
     tally = Tally()
     later: list[Task] = []

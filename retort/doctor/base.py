@@ -64,13 +64,12 @@ def base_findings(config: RunConfig, chunk: int = CHUNK_CHARS) -> list[Finding]:
         return [Finding("base_not_opened", "broken", str(error), "a model folder, a hub id, or tiny-base")]
     if any(each.severity == "broken" for each in found):
         return found
-    return [*found, Finding("base", "fine", f"{student.base!r} can be trained by {', '.join(student.stages)}")]
+    return [*found, Finding("base", "fine", f"{student.base!r} can be trained by {', '.join(student.trainings)}")]
 
 
 def trained(config: RunConfig) -> Iterator[tuple[str, TrainConfig]]:
     """(section, settings) of each training, in their order."""
-    for stage in config.student.stages:
-        yield stage, config.cpt if stage == "cpt" else config.sft
+    yield from config.trainings()
 
 
 def templates(config: RunConfig) -> list[str | None]:
@@ -85,16 +84,17 @@ def templates(config: RunConfig) -> list[str | None]:
 def methods(config: RunConfig, weights: Weights) -> list[Finding]:
     """Findings on how the base is trained: 4-bit needs its library, and a full model under it."""
     found = []
-    adapter = weights.adapter is not None
+    adapter, before = weights.adapter is not None, ""
     for section, settings in trained(config):
         if settings.method == "qlora" and adapter:
             seen = f'{section}.method = "qlora" starts from an adapter, and a 4-bit base takes none'
-            step = f'{section}.method = "lora", or a full model under it: cpt.method = "full", or `retort merge` first'
+            under = f'{before}.method = "full", or ' if before else ""
+            step = f'{section}.method = "lora", or a full model under it: {under}`retort merge` first'
             found.append(Finding("method", "broken", seen, step))
         elif settings.method == "qlora" and find_spec("bitsandbytes") is None:
             seen = f'{section}.method = "qlora" needs bitsandbytes, which is not installed'
             found.append(Finding("method", "broken", seen, f'{install_line("qlora")}, or {section}.method = "lora"'))
-        adapter = settings.method != "full"
+        adapter, before = settings.method != "full", section
     return found
 
 

@@ -66,7 +66,7 @@ def before_paying(run: Run, stages: Collection[str], *, start: bool = False) -> 
         found.append(("index", index_findings(config.index, config.budget, start=start)))
     if own and {"collect", "evaluate"} & set(stages):
         found.append(("tools", tool_findings(config, start=start)))
-    if {"collect", "cpt", "sft"} & set(stages) and config.student.stages:
+    if {"collect", *config.student.trainings} & set(stages) and config.student.stages:
         base = base_findings(config, longest_chunk(run.folder / "library"))
         found.append((f"student.base: {config.student.base}", base))
     found.append(("seats", seat_findings(config, stages)))
@@ -101,8 +101,8 @@ def disk_bytes(config: RunConfig, stages: Collection[str]) -> float:
         needed += EPISODE_BYTES * config.exam.train * config.collect.samples
     if "evaluate" in stages:
         needed += EPISODE_BYTES * config.exam.test * len(config.arms())
-    full = [name for name, made in (("cpt", config.cpt), ("sft", config.sft)) if made.method == "full"]
-    if not {*full} & {*config.student.stages} & {*stages}:
+    full = [name for name, made in config.trainings() if made.method == "full"]
+    if not {*full} & {*stages}:
         return needed
     try:
         folder = Path(find_weights(config.student.base).base)

@@ -77,10 +77,10 @@ def wanted(config: RunConfig, stages: Collection[str] | None = None) -> dict[str
             spec = split_spec(seat.model)
             for extra in provider_of(spec).extras(spec):
                 found.setdefault(extra, f"{name}.{role}")
-    trained = [stage for stage in config.student.stages if stages is None or stage in stages]
+    trained = [name for name in config.student.trainings if stages is None or name in stages]
     if trained or playing - set(config.teams):
         found.setdefault("train", "student.stages")
-    for stage, settings in (("cpt", config.cpt), ("sft", config.sft)):
+    for stage, settings in config.trainings():
         if settings.method == "qlora" and stage in trained:
             found["qlora"] = f'{stage}.method = "qlora"'
     if config.board.mcp and playing:

@@ -23,7 +23,7 @@ from agents.models import close_seats, open_seat
 from agents.models.desk import call
 from agents.models.meter import Account
 from agents.providers import provider_of, split_spec
-from agents.providers.scripted import DEMONSTRATOR
+from agents.providers.scripted import demonstrates
 from agents.reason import ask
 from agents.text import shortened
 from agents.tools import SEARCH
@@ -91,7 +91,7 @@ def _patient(group: list[tuple[Team, str, Seat]], board: Board, own: str) -> Pat
         roles=tuple(f"{team.name}.{role}" for team, role, _ in group),
         tools=any(role == "reason" for _, role, _ in group),
         schema=asked,
-        later=seat.model == f"{DEMONSTRATOR}@{own}",
+        later=demonstrates(seat.model) and seat.model.endswith(f"@{own}"),
     )
 
 
@@ -364,6 +364,6 @@ async def _tools(run: Run) -> Section:
 
 
 async def _machine(run: Run, left: list[Finding]) -> Section:
-    needed = disk_bytes(run.config, run.config.student.stages)
+    needed = disk_bytes(run.config, run.config.student.trainings)
     found = await asyncio.to_thread(machine, run.config, Path(run.folder), needed)
     return Section("machine", (*left, *found))
