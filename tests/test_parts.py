@@ -145,7 +145,6 @@ NEUTRAL = {
     "agents/own_code.py": "imports the user's own modules, which are parts by themselves",
     "agents/install.py": "the install line of an error",
     "agents/text.py": "cuts the words of errors",
-    "agents/models/scripted.py": "a script, opened by its seat; a row of the leaderboard asks its provider for a name",
     "agents/storage.py": "words of errors of files that cannot be written",
     "agents/models/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",
@@ -165,7 +164,7 @@ ROWS = {"distill/dataset.py", "distill/pairs.py", "distill/rows.py"}
 ENDS = {
     ("leaderboard", name): "asks a seat for a score, which the stage evaluate does and lists"
     for name in ("agents/models/structured.py", "evals/journal.py", "graphs/board.py")
-}
+} | {("leaderboard", "agents/models/scripted.py"): "opened by a seat; a row asks the provider for words alone"}
 """(stage, module) -> why what the module imports is not looked at either."""
 
 
