@@ -24,6 +24,7 @@ What a model, a tool or a judge does wrong is never an error: it is recorded on 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
 
 from .install import install_line
@@ -120,11 +121,23 @@ PROVIDER_KINDS = {
 """Kind of provider failure -> what it means."""
 
 
-class MissingExtra(RetortError):
-    """A package of an optional extra is not installed."""
+FILES_NAMED = 5
+"""Files that a message names; of more it gives the number."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package!r}, which is not installed: {install_line(extra)}")
+
+class MissingExtra(RetortError):
+    """A package of an optional extra is not installed.
+
+    Args:
+        needed_by: files of the corpus that need it.
+    """
+
+    def __init__(self, package: str, extra: str, needed_by: Sequence[str] = ()) -> None:
+        what = "this needs"
+        if needed_by:
+            more = f" and {len(needed_by) - FILES_NAMED} more" if len(needed_by) > FILES_NAMED else ""
+            what = f"{', '.join(needed_by[:FILES_NAMED])}{more} of the corpus need{'s' * (len(needed_by) == 1)}"
+        super().__init__(f"{what} {package!r}, which is not installed: {install_line(extra)}")
         self.package = package
         self.extra = extra
 

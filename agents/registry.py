@@ -47,6 +47,8 @@ class Registry(Generic[T]):
         self.group = f"retort.{(plural or f'{kind}s').replace(' ', '_')}"
         self._builtin = dict(builtin)
         self._parts: dict[str, T] = {}
+        self._own: dict[str, T] = {}
+        """Those of the user's own that were asked for; they are none of the names that everybody has."""
 
     def register(self, name: str) -> Callable[[P], P]:
         """Decorator: put a part under a name; raises ValueError where another part has it."""
@@ -73,18 +75,25 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: there is none of that name, or it cannot be imported.
         """
+        if name in self._own:
+            return self._own[name]
         if name not in self._parts:
             if name in self._builtin:
                 importlib.import_module(self._builtin[name])
             elif name in self._offered:
                 self._parts[name] = self._load(self._offered[name])
             elif ":" in name:
-                self._parts[name] = own_object(name, self.kind)
+                self._own[name] = own_object(name, self.kind)
+                return self._own[name]
             else:
                 near = difflib.get_close_matches(name, self.names(), n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ConfigError(f"no {self.kind} is named {name!r}; there are {', '.join(self.names())}{hint}")
         return self._parts[name]
+
+    def builtin(self, name: str) -> bool:
+        """Whether a name is one of Retort's own parts."""
+        return name in self._builtin
 
     def items(self) -> Iterator[tuple[str, T]]:
         """(name, part) of all; imports them."""

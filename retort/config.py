@@ -1,8 +1,8 @@
 """The run config: run.toml as one frozen object. Unknown keys are refused with the nearest known one named.
 
-Paths are relative to the file. Each section is described beside its user: [board] in agents/context.py, [index] in
-agents/corpus/indexes/, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py. A training method brings a
-section of its name (finetune/methods.py).
+Paths are relative to the file. Each section is described beside its user: [corpus] in agents/corpus/sources, [index] in
+agents/corpus/indexes, [board] in agents/context.py, [exam] in distill/exam/build.py, [dataset] in distill/dataset.py.
+A training method brings a section of its name (finetune/methods.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from agents.context import Board, Mode, Seat, Team, ToolFaults, Transport, Verify
 from agents.corpus.indexes import IndexConfig
+from agents.corpus.sources import CorpusConfig
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
 from agents.models.meter import Budget
@@ -44,25 +45,6 @@ class Section(BaseModel):
     """A section of run.toml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class CorpusConfig(Section):
-    """[corpus]: the manuals and the facts; either the embedded source, or a folder and a file."""
-
-    source: Literal["stdlib"] | None = None
-    """`stdlib`: the running Python's standard library, pages and facts alike."""
-    manuals: Path | None = None
-    """Folder with the manual's pages (.md .txt .rst .html)."""
-    facts: Path | None = None
-    """facts.jsonl: one attribute of one entity a line."""
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> CorpusConfig:
-        if (self.source is None) == (self.manuals is None):
-            raise ValueError('give either source = "stdlib" or manuals = "FOLDER" with facts = "FILE"')
-        if self.manuals is not None and self.facts is None:
-            raise ValueError('manuals needs facts = "facts.jsonl" beside it')
-        return self
 
 
 class SeatedTeam(Section):

@@ -7,17 +7,16 @@ Where a file lies and when it was written is no part.
 from __future__ import annotations
 
 import ast
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from agents.context import Board, Team
-from agents.corpus.documents import pages
 from agents.corpus.indexes import IndexConfig, fingerprint
+from agents.corpus.sources import Source
 from agents.errors import ConfigError
+from agents.registry import Registry
 from graphs.board import module_file, seat_parts, tool_files, weights_digest
 from graphs.contents import sha256_of
 from graphs.runner.executors import IN_PROCESS, PROCESSES, executors
@@ -117,18 +116,31 @@ def files(run: Path, patterns: Sequence[str]) -> Parts:
     return found
 
 
-def corpus(manuals: Path | None, facts: Path | None) -> Parts:
-    """The manuals by relative path and content, and the facts; of the embedded source the Python that it reads."""
-    if manuals is None or facts is None:
-        return {"python": digest(sys.version, sys.platform, platform.machine())}
-    told = [(path.relative_to(manuals).as_posix(), content(path)) for path in pages(manuals)[0]]
-    return {"corpus.manuals": digest(told), "corpus.facts": content(facts)}
+def corpus(source: Source) -> Parts:
+    """What a source's pages and facts follow from."""
+    return {f"corpus.{name}": digest(value) for name, value in source.fingerprint(content).items()}
+
+
+def foreign(registry: Registry[Any], names: Sequence[str]) -> Parts:
+    """The files of chosen parts that the user or another package has made; Retort's own are listed as source code."""
+    found: Parts = {}
+    for name in names:
+        path = None if registry.builtin(name) else registry.file(name)
+        if path is not None:
+            found[f"own.{registry.kind} {without_folder(name)}"] = content(path)
+    return found
+
+
+def without_folder(spec: str) -> str:
+    """Own code as `file.py:name`; any other name as it is."""
+    place, _, name = spec.rpartition(":")
+    return f"{Path(place).name}:{name}" if place else name
 
 
 def index(config: IndexConfig) -> Parts:
     """What an index is and what it is made of: code, packages, embedding models; no code of the user's own is run."""
     found: Parts = {}
-    for each in config.every():
+    for each in config.walk():
         place = each.kind.rpartition(":")[0]
         if place:
             path = module_file(place)
@@ -198,14 +210,11 @@ def told(name: str) -> str:
         return f"[teams.{team}] {what if role == 'all' else f'{role}.{what}'}"
     if kind in ("tool", "score", "executor"):
         return f"the {kind} {rest}"
-    words = {
-        "weights.base": "the weights of student.base",
-        "corpus.manuals": "the manuals",
-        "corpus.facts": "the facts",
-        "python": "the Python whose library is read",
-    }
+    if kind in ("corpus", "own"):
+        return f"the {rest}"
     if kind == "method":
         return f"the training method's {rest}"
+    words = {"weights.base": "the weights of student.base"}
     if kind == "template":
         return f"the chat template of [{rest}]"
     if kind == "index":

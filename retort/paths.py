@@ -20,6 +20,8 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
         update={
             "manuals": config.corpus.manuals and (root / config.corpus.manuals).resolve(),
             "facts": config.corpus.facts and (root / config.corpus.facts).resolve(),
+            "source": absolute_tool(config.corpus.source, root),
+            "loaders": {suffix: absolute_tool(name, root) for suffix, name in config.corpus.loaders.items()},
         }
     )
     teams = {name: absolute_team(team, root) for name, team in config.teams.items()}
@@ -34,6 +36,7 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
     sections = {name: absolute_section(each, root) for name, each in (config.model_extra or {}).items()}
     tools = tuple(absolute_tool(spec, root) for spec in config.board.tools)
     board = config.board.model_copy(update={"tools": tools})
+    exam = config.exam.model_copy(update={"kinds": tuple(absolute_tool(name, root) for name in config.exam.kinds)})
     scores = tuple(absolute_tool(spec, root) for spec in config.evaluate.scores)
     collect, evaluate = (
         each.model_copy(update={"executor": each.executor and absolute_tool(each.executor, root)})
@@ -46,6 +49,7 @@ def absolute(config: RunConfig, root: Path) -> RunConfig:
         "collect": collect,
         "evaluate": evaluate,
         "corpus": corpus,
+        "exam": exam,
         "teams": teams,
         "student": student,
         "board": board,
@@ -90,7 +94,7 @@ PLACES = ("model", "folder", "file", "path")
 
 def absolute_index(config: IndexConfig, root: Path) -> IndexConfig:
     """An index with the file of its kind, and the folders and files that it names, resolved against `root`."""
-    rest = config.rest
+    rest = config.options
     for key in PLACES:
         value = rest.get(key)
         if isinstance(value, str) and "url" not in rest and (root / value).exists():
@@ -109,7 +113,7 @@ def absolute_seats(seats: Mapping[str, Seat], root: Path) -> dict[str, Seat]:
 
 
 def absolute_tool(spec: str, root: Path) -> str:
-    """A tool's `module:function` or a method's `module:Class`, with the module's file where it lies beside run.toml."""
+    """Own code, `module:function` or `module:Class`, with the module's file where it lies beside run.toml."""
     module, colon, name = spec.rpartition(":")
     for path in (root / module, root / f"{module.replace('.', '/')}.py"):
         if colon and path.suffix == ".py" and path.is_file():

@@ -61,18 +61,17 @@ def parts_of(run: Run, stage: Stage, code: Parts) -> Parts:
 
 
 def portable(config: RunConfig) -> dict[str, Any]:
-    """The config as plain values, without the folders in which the user's tools lie, and with the exam's own seed."""
+    """The config as plain values, without the folders in which the user's code lies, and with the exam's own seed."""
     data = config.model_dump(mode="json")
     data["exam"]["seed"] = config.exam_seed()
-    data["board"]["tools"] = [without_folder(spec) for spec in config.board.tools]
-    data["evaluate"]["scores"] = [without_folder(spec) for spec in config.evaluate.scores]
+    data["board"]["tools"] = [parts.without_folder(spec) for spec in config.board.tools]
+    data["exam"]["kinds"] = [parts.without_folder(spec) for spec in config.exam.kinds]
+    data["corpus"]["source"] = parts.without_folder(config.corpus.source)
+    data["corpus"]["loaders"] = {
+        suffix: parts.without_folder(spec) for suffix, spec in sorted(config.corpus.loaders.items())
+    }
+    data["evaluate"]["scores"] = [parts.without_folder(spec) for spec in config.evaluate.scores]
     return data
-
-
-def without_folder(spec: str) -> str:
-    """The user's own `/path/file.py:name` without its folder; any other name as it is."""
-    place, _, name = spec.rpartition(":")
-    return f"{Path(place).name}:{name}" if place else name
 
 
 def recorded(run: Path) -> dict[str, dict[str, Any]]:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from agents.corpus.sources import sources
 from agents.errors import StageError
 from agents.models.templates import template_text
 from agents.registry import file_of
 from distill.dataset import STANDARD
+from distill.exam.kinds import question_kinds
 from distill.rows import RowFile
 from finetune.methods import BUILTIN, method, short, sources_of
 from graphs.trajectory import digest
@@ -85,8 +87,13 @@ class Stage:
 
 
 def corpus(run: Run) -> Parts:
-    """The manuals and facts."""
-    return parts.corpus(run.config.corpus.manuals, run.config.corpus.facts)
+    """Pages and facts, and the source where it is none of Retort's own."""
+    return {**parts.corpus(run.config.corpus.opened()), **parts.foreign(sources, [run.config.corpus.source])}
+
+
+def kinds(run: Run) -> Parts:
+    """The kinds of question that are none of Retort's own."""
+    return parts.foreign(question_kinds, run.config.exam.kinds)
 
 
 def index(run: Run) -> Parts:
@@ -188,7 +195,7 @@ STAGES: dict[str, Stage] = {
             "index",
             "manuals -> library",
             (),
-            ("corpus.source", "index"),
+            ("corpus.source", "corpus.loaders", "index"),
             (),
             (*LIBRARY, "agents/folders.py", "retort/work.py:index"),
             ("library", "facts.jsonl", "skipped.jsonl"),
@@ -198,7 +205,7 @@ STAGES: dict[str, Stage] = {
             "exam",
             "facts -> exam",
             ("index",),
-            ("exam",),
+            ("exam", "corpus.source"),
             ("library/chunks.jsonl", "facts.jsonl", "skipped.jsonl"),
             (
                 *LIBRARY,
@@ -208,6 +215,7 @@ STAGES: dict[str, Stage] = {
                 "retort/work.py:exam",
             ),
             ("exam.jsonl", "held_out.json", "exam.json", "facts_rejected.jsonl"),
+            (kinds,),
         ),
         Stage(
             "collect",
@@ -285,6 +293,7 @@ STAGES: dict[str, Stage] = {
                 "distill/exam/drafts.py",
                 "distill/exam/evidence.py",
                 "distill/exam/guessable.py",
+                "distill/exam/kinds.py",
                 "graphs/runner/ledger.py",
                 "distill/exam/names.py",
                 "distill/exam/paraphrase.py",

@@ -58,8 +58,8 @@ def item(told: str, *parts: Any) -> Item:
 
 def named(config: RunConfig) -> list[Item]:
     """What a config names."""
-    found = [*tools(config.board), *servers(config.board), *scores(config), *trainings(config)]
-    found += [*templates(config), *index(config.index), *own_executors(config)]
+    found = [*tools(config.board), *corpus_code(config), *servers(config.board), *scores(config), *trainings(config)]
+    found += [*templates(config), *index_items(config.index), *own_executors(config)]
     for score, seat in config.evaluate.seats.items():
         found += [*classes(f"evaluate.seats.{score}", seat), *sent(f"evaluate.seats.{score}", seat)]
     for team, seated in config.teams.items():
@@ -90,6 +90,15 @@ def trainings(config: RunConfig) -> Iterator[Item]:
         place, colon, _ = spec.rpartition(":")
         if colon:
             yield item(f"the training method {spec}: the code of its file runs here", "method", spec, code_of(place))
+
+
+def corpus_code(config: RunConfig) -> Iterator[Item]:
+    """Own source, loaders and question kinds: the code of their files runs."""
+    named = [("source", config.corpus.source), *(("loader", spec) for spec in config.corpus.loaders.values())]
+    for kind, spec in [*named, *(("question kind", spec) for spec in config.exam.kinds)]:
+        place, colon, _ = spec.rpartition(":")
+        if colon:
+            yield item(f"the {kind} {spec}: the code of its file runs here", kind, spec, code_of(place))
 
 
 def scores(config: RunConfig) -> Iterator[Item]:
@@ -135,21 +144,21 @@ def classes(role: str, seat: Seat) -> Iterator[Item]:
     )
 
 
-def index(config: IndexConfig) -> Iterator[Item]:
+def index_items(config: IndexConfig) -> Iterator[Item]:
     """Indexes of the user's own, whose code runs, and the key that one sends to an endpoint."""
-    for each in config.every():
+    for each in config.walk():
         place, colon, _ = each.kind.rpartition(":")
         if colon:
             yield item(f"the index {each.kind}: the code of its file runs here", "index", each.kind, code_of(place))
-        url, variable = each.rest.get("url"), each.rest.get("key_env", OPENAI)
+        url, variable = each.options.get("url"), each.options.get("key_env", OPENAI)
         if isinstance(url, str) and os.environ.get(str(variable)) and urlsplit(url).hostname not in HERE:
             yield item(f"the index sends ${variable} and every query to {url}", "key", url, variable)
 
 
-def indexed(folder: Path) -> Iterator[Item]:
+def library_items(folder: Path) -> Iterator[Item]:
     """What the index of a run folder's library names: it is opened as the folder says, whatever its run.toml says."""
     try:
-        yield from index(IndexConfig.model_validate_json((folder / "library" / "index.json").read_bytes()))
+        yield from index_items(IndexConfig.model_validate_json((folder / "library" / "index.json").read_bytes()))
     except (OSError, ValueError):  # said where it is opened
         return
 
@@ -254,7 +263,7 @@ def sent(role: str, seat: Seat) -> Iterator[Item]:
 def trained(folder: Path) -> list[Item]:
     """What a run folder's students carry, and what its library's index names."""
     places = sorted(path for path in (folder / "students").glob("*") if path.is_dir())
-    found = [*(each for path in places for each in carried(str(path))), *indexed(folder)]
+    found = [*(each for path in places for each in carried(str(path))), *library_items(folder)]
     return list(dict.fromkeys(found))
 
 

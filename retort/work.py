@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agents.errors import ProofError, StageError
 from agents.files import read_json, read_jsonl, read_model, write_json, write_jsonl
@@ -22,30 +22,18 @@ if TYPE_CHECKING:
 
 
 def index(run: Run) -> str:
-    """Manuals and facts into library/ and facts.jsonl; what is not read of them into skipped.jsonl."""
-    from agents.corpus.documents import scan
-    from agents.corpus.facts import read_facts
-    from agents.corpus.index import Library
+    """The source's pages and facts into library/ and facts.jsonl; what is not read of them into skipped.jsonl."""
+    from agents.corpus.library import Library
 
-    corpus = run.config.corpus
-    rows: list[dict[str, Any]] = []
-    if corpus.manuals is not None and corpus.facts is not None:
-        documents, skipped = scan(corpus.manuals)
-        facts, remarks = read_facts(corpus.facts)
-        rows += [each._asdict() for each in skipped]
-        rows += [{"file": corpus.facts.name, **each._asdict()} for each in remarks]
-    else:
-        from agents.corpus.sources import stdlib
-
-        documents, facts = stdlib.documents(), stdlib.facts()
-    library = Library.build(documents, index=run.config.index)
+    corpus = run.config.corpus.opened().read()
+    library = Library.build(corpus.documents, index=run.config.index)
     library.save(run.folder / "library")
-    write_jsonl(run.folder / "facts.jsonl", facts)
-    write_jsonl(run.folder / lines.SKIPPED, rows)
-    for line in lines.passed_over(rows, run.folder / lines.SKIPPED):
+    write_jsonl(run.folder / "facts.jsonl", corpus.facts)
+    write_jsonl(run.folder / lines.SKIPPED, corpus.left_out)
+    for line in lines.passed_over(corpus.left_out, run.folder / lines.SKIPPED):
         say(f"  {line}")
-    note = f", {library.index.note}" if library.index.note else ""
-    return f"{len(documents)} pages, {len(library.chunks)} chunks{note}, {len(facts)} facts{lines.left_out(rows)}"
+    made = f"{len(corpus.documents)} pages, {library.summary}, {len(corpus.facts)} facts"
+    return made + lines.left_out(corpus.left_out)
 
 
 def exam(run: Run) -> str:
@@ -53,10 +41,12 @@ def exam(run: Run) -> str:
     from agents.corpus.facts import read_facts
     from agents.corpus.index import Library
     from distill.exam.build import build_exam
+    from distill.exam.kinds import kinds_of
 
     facts, _ = read_facts(run.folder / "facts.jsonl")
     config = run.config.exam.model_copy(update={"seed": run.config.exam_seed()})
-    made = build_exam(facts, Library.open(run.folder / "library"), config)
+    kinds = kinds_of(config.kinds, run.config.corpus.opened().kinds)
+    made = build_exam(facts, Library.open(run.folder / "library"), config, kinds)
     say(made.summary())
     write_jsonl(
         run.folder / lines.REJECTED, lines.rejected(read_jsonl(run.folder / lines.SKIPPED, "index"), made.rejected)

@@ -123,7 +123,7 @@ PAGES = [
            "1 file: a link out of the corpus folder, to "),
     corpus("a link in a circle", lambda root: (root / "manual" / "a.md").symlink_to("a.md"), "leads nowhere"),
     corpus("a link that leads nowhere", lambda root: (root / "manual" / "a.md").symlink_to("b.md"), "leads nowhere"),
-    corpus("no page at all", only("", b""), "holds no readable .md, .txt, .rst, .html, .htm file", 2),
+    corpus("no page at all", only("", b""), "holds no readable .md, .txt, .rst, .html, .htm, .docx, ", 2),
     corpus("PDFs alone", only("a.pdf", b"x"), "1 could not be read, the first: a.pdf: a .pdf file is no page", 2),
     corpus("one page without text", only("a.html", b"<html></html>"), "the first: a.html: empty", 2),
     corpus("a heading alone", only("a.md", b"# A\n"), "no document holds any text", 2),

@@ -115,8 +115,10 @@ KEYS = [
     key("corpus", 'facts = "none.jsonl"', "none.jsonl': No such file or directory"),
     key("corpus", 'facts = "manual"', "it is no file"),
     key("corpus", 'facts = "/proc/self/mem"', "/mem': Input/output error"),
-    key("corpus", 'source = "stdlib"', 'give either source = "stdlib" or manuals'),
-    key("corpus", 'source = "x"', "corpus.source: Input should be 'stdlib'"),
+    key("corpus", 'source = "stdlib"', "the source 'stdlib' has pages and facts of its own: take manuals"),
+    key("corpus", 'source = "x"', "corpus: no source is named 'x'; there are folder, stdlib"),
+    key("corpus", 'loaders = {"log" = "text"}', "'log' is no suffix of a file: write it as '.log'"),
+    key("corpus", 'loaders = {".log" = "txt"}', "no loader is named 'txt'; there are markdown, text, rst, html, man"),
     key("corpus", 'manual = "x"', "unknown key 'corpus.manual'; did you mean 'manuals'?"),
     key("exam", "train = -1", "exam.train: Input should be greater than or equal to 0 (given: -1)"),
     key("exam", 'train = "many"', "exam.train: Input should be a valid integer"),
@@ -241,7 +243,7 @@ TEXTS = [
     raw("a number of 10,000 digits", BASE.encode() + b"[budget]\ntokens = " + b"9" * 10_000, "is not TOML: "),
     raw("a huge file", b"#" * 5_000_000, "larger than 4,000,000 bytes"),
     raw("no section [corpus]", b'name = "x"\n', "corpus: Field required"),
-    raw("an empty section [corpus]", b'name = "x"\n[corpus]\n', 'give either source = "stdlib" or manuals'),
+    raw("an empty section [corpus]", b'name = "x"\n[corpus]\n', 'give manuals = "FOLDER" with facts = "FILE"'),
     raw("a section with a slip", BASE.encode() + b"[exm]\n", "unknown key 'exm'; did you mean 'exam'?"),
     raw(
         "an unknown key of 9,000 characters", BASE.encode() + b"[exam." + b"k" * 9000 + b"]\n", "unknown key 'exam.kkk"

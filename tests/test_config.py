@@ -40,7 +40,7 @@ def written(folder: Path, text: str) -> Path:
         (GOOD + "[student]\nstages = []\n", "[teams.student] must say who plays"),
         ('name = "../../etc"\n[corpus]\nsource = "stdlib"\n', "name: String should match pattern"),
         ('name = "x"\n[corpus]\nmanuals = "m"\n', 'manuals needs facts = "facts.jsonl"'),
-        ('name = "x"\n[corpus]\n', 'give either source = "stdlib" or manuals'),
+        ('name = "x"\n[corpus]\n', 'give manuals = "FOLDER" with facts = "FILE", or a source: stdlib'),
         ("name = \n", "is not TOML"),
         ('name = "x"\n', "corpus: Field required"),
     ],

@@ -58,7 +58,10 @@ def test_files_that_are_no_page_are_listed(tmp_path: Path, capsys: pytest.Captur
     (root / "manual" / os.fsdecode(b"b\xff.md")).write_text("x")
     assert main(["index", str(root)]) == 0
     said = capsys.readouterr().err
-    assert "1 file: a .pdf file is no page; pages are .md, .txt, .rst, .html, .htm" in said
+    assert (
+        "1 file: a .pdf file is no page; pages are .md, .txt, .rst, .html, .htm, .docx, .pptx, .xlsx, .epub, .1 to .9"
+        in said
+    )
     assert "4 files not read" in said
     listed = root / "runs" / "kettle" / "skipped.jsonl"
     assert str(listed) in said

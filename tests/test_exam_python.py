@@ -12,8 +12,9 @@ from exam_parts import check
 from agents.answers import normalise
 from agents.corpus.facts import Fact
 from agents.corpus.index import Library
-from agents.corpus.sources.stdlib import documents, facts
+from agents.corpus.sources.stdlib import Stdlib, documents, facts
 from distill.exam.build import Exam, ExamConfig, build_exam
+from distill.exam.kinds import kinds_of
 from distill.exam.live import bound, evaluate, other_value, required, resolve, settable
 from distill.exam.paraphrase import as_asked
 
@@ -35,7 +36,7 @@ def python() -> Made:
     found = [fact for fact in facts() if (fact.module or "builtins").partition(".")[0] in MODULES]
     pages = {fact.entity for fact in found} | MODULES
     library = Library.build([page for page in documents() if page.id in pages or page.id.partition(".")[0] in MODULES])
-    return found, library, build_exam(found, library, CONFIG)
+    return found, library, build_exam(found, library, CONFIG, kinds_of((), Stdlib.kinds))
 
 
 def test_what_holds_of_every_exam(python: Made) -> None:

@@ -84,7 +84,7 @@ def test_the_table_comes_out_of_a_wheel_that_is_not_installed(tmp_path: Path) ->
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/*.toml")), ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_what_an_example_reads_lies_in_the_clone_or_is_made_by_its_script(path: Path) -> None:
     corpus = load_config(path).corpus
-    if corpus.source is None:
+    if corpus.source == "folder":
         assert corpus.manuals == path.parent / "manual" / "corpus"
         assert (path.parent / "prepare.py").is_file()
 

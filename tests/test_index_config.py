@@ -89,7 +89,7 @@ def test_a_run_with_a_dense_index_and_what_makes_it_stale(tmp_path: Path) -> Non
     for stage in ("index", "exam", "collect"):
         assert command(root, stage) == 0
     run = Run(load_config(root / "run.toml"), root / "run")
-    assert run.config.index.rest["model"] == str(root / "models" / "static")
+    assert run.config.index.options["model"] == str(root / "models" / "static")
     assert load_config(root / "run").index == run.config.index, "the run folder's own config says the same"
     found = looked_at(run)
     assert [found[name].state for name in ("index", "exam", "collect")] == ["fresh"] * 3
@@ -262,3 +262,17 @@ def test_a_library_of_an_older_version_is_refused(kettle: Path, tmp_path: Path) 
     (folder / "library.json").write_text(json.dumps({**about, "version": 1}))
     with pytest.raises(StageError, match="broken or of another version: run the stage 'index' again"):
         Library.open(folder)
+
+
+def test_the_doctor_tries_the_model_of_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    static_model(tmp_path / "model")
+    section = '[index]\nkind = "dense"\nmodel = "model"\n[student]\nstages = []\n'
+    section += '[teams.student]\nreason = "scripted:answer-key"'
+    text = CONFIG.replace("[student]\nmax_tokens = 24\n", "").replace("[exam]", f"{section}\n[exam]")
+    root = folder_of(tmp_path, text + '[teams.teacher]\nreason = "scripted:answer-key"\n')
+    command(root, "doctor")
+    said = capsys.readouterr().out
+    assert "index: dense" in said and "model makes vectors of 32 numbers" in said
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"broken")
+    assert command(root, "doctor") == 1
+    assert "index_fails" in capsys.readouterr().out

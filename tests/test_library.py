@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from agents.corpus.chunks import split
-from agents.corpus.documents import Document, from_html, from_rst, read_corpus, scan
+from agents.corpus.documents import Document, read_corpus, scan
 from agents.corpus.facts import read_facts
 from agents.corpus.index import Library, words
+from agents.corpus.loaders.html import page_of
+from agents.corpus.loaders.rst import from_rst
 from agents.errors import CorpusError, ExamError, StageError
 
 PAGE = """# Cache module
@@ -166,10 +168,10 @@ def test_corpus_reads_every_kind_and_counts_what_it_skips(tmp_path: Path, caplog
 
 
 def test_html_and_rst_forms() -> None:
-    title, text = from_html("<h1>T</h1><table><tr><td>a</td><td>b</td></tr></table><p>one<br>two</p>")
+    text, title = page_of("<h1>T</h1><table><tr><td>a</td><td>b</td></tr></table><p>one<br>two</p>")
     assert title == ""
     assert "# T" in text
-    assert "a b" in text
+    assert "| a | b |" in text
     assert "one\ntwo" in text
     assert from_rst("====\nHead\n====\n\ntext\n") == "# Head\n\ntext\n"
 

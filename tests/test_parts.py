@@ -127,8 +127,9 @@ def test_changes_in_words() -> None:
 
 STARTS = {
     "index": ["agents/corpus/documents.py", "agents/corpus/facts.py", "agents/corpus/library.py"]
-    + ["agents/corpus/sources/stdlib.py"],
-    "exam": ["distill/exam/build.py"],
+    + ["agents/corpus/sources/folder.py", "agents/corpus/sources/stdlib.py"]
+    + [f"agents/corpus/loaders/{name}.py" for name in ("html", "man", "markitdown", "plain", "rst")],
+    "exam": ["distill/exam/build.py", *(f"distill/exam/{name}.py" for name in ("levels", "live", "scenarios"))],
     "collect": ["graphs/runner/collect.py", "graphs/react.py"],
     "dataset": ["distill/dataset.py", "distill/keep.py", "distill/leaks.py"],
     "cpt": ["finetune/pretrain.py"],

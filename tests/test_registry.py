@@ -42,6 +42,8 @@ def test_the_users_own_part_is_named_by_its_file(example: Path) -> None:
     file.write_text("def rude(name):\n    return f'Oi, {name}'\n")
     part = greetings.get(f"{file}:rude")
     assert part("Ada") == "Oi, Ada" and file_of(part) == file
+    assert greetings.names() == ["polite"], "what one config names is no part for all"
+    assert greetings.get(f"{file}:rude") is part and not greetings.builtin(f"{file}:rude")
     with pytest.raises(ConfigError, match=r"greeting '.*mine.py:kind': '.*mine.py' has no 'kind'; it has rude"):
         greetings.get(f"{file}:kind")
     with pytest.raises(ConfigError, match="there is no file"):

@@ -1,25 +1,25 @@
-"""Reads a folder of manuals: every Markdown, text, reStructuredText or HTML file becomes one document."""
+"""Reads a folder of manuals: every file that a loader reads becomes one document, and all others are listed."""
 
 from __future__ import annotations
 
 import logging
 import re
-from html.parser import HTMLParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from ..errors import CorpusError
+from ..errors import CorpusError, MissingExtra, RetortError
 from ..folders import is_run_folder
+from ..text import first_line
+from .loaders import loader_of, suffixes
 
-SUFFIXES = (".md", ".txt", ".rst", ".html", ".htm")
 MOST_BYTES = 32_000_000
 """Of one page: five million words."""
 
 _log = logging.getLogger("retort.library")
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
-_RULE = re.compile(r"^([=\-~^\"'*+#])\1{2,}\s*$")
 
 
 class Document(BaseModel):
@@ -32,99 +32,23 @@ class Document(BaseModel):
     title: str
     text: str
     source: str
-    """Where it came from: a path relative to the corpus folder, or `python:MODULE` for live docstrings."""
+    """Where it came from: a path relative to the corpus folder, or `SCHEME:NAME` of a source that has no files."""
 
 
-class _Markdown(HTMLParser):
-    """HTML to Markdown as far as search needs it: headings, paragraphs, list items, preformatted blocks."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.title = ""
-        self._hidden = 0
-        self._in_title = False
-        self._pre = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("script", "style"):
-            self._hidden += 1
-        elif tag == "title":
-            self._in_title = True
-        elif re.fullmatch(r"h[1-6]", tag):
-            self.parts.append("\n\n" + "#" * int(tag[1]) + " ")
-        elif tag == "pre":
-            self._pre = True
-            self.parts.append("\n\n```\n")
-        elif tag == "li":
-            self.parts.append("\n- ")
-        elif tag in ("p", "div", "table", "section", "ul", "ol", "dl"):
-            self.parts.append("\n\n")
-        elif tag in ("br", "tr", "dt", "dd"):
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style"):
-            self._hidden = max(0, self._hidden - 1)
-        elif tag == "title":
-            self._in_title = False
-        elif tag == "pre":
-            self._pre = False
-            self.parts.append("\n```\n\n")
-        elif re.fullmatch(r"h[1-6]|p|div|table", tag):
-            self.parts.append("\n\n")
-        elif tag in ("td", "th"):
-            self.parts.append(" ")
-
-    def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title += data
-        elif not self._hidden:
-            self.parts.append(data if self._pre else re.sub(r"\s+", " ", data))
-
-
-def from_html(text: str) -> tuple[str, str]:
-    """(title, Markdown) of an HTML page; the title is empty where it has none."""
-    parser = _Markdown()
-    parser.feed(text)
-    parser.close()
-    body = re.sub(r"\n[ \t]+(?=\n)", "\n", "".join(parser.parts))
-    return " ".join(parser.title.split()), re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
-
-
-def from_rst(text: str) -> str:
-    """reStructuredText with its underlined headings turned into Markdown ones; levels in order of appearance."""
-    lines = text.splitlines()
-    levels: list[str] = []
-    out: list[str] = []
-    for line in lines:
-        rule = _RULE.match(line)
-        if rule and out and out[-1].strip() and not out[-1].startswith("#") and len(line) >= len(out[-1].rstrip()):
-            mark = rule.group(1)
-            if mark not in levels:
-                levels.append(mark)
-            out[-1] = "#" * min(6, levels.index(mark) + 1) + " " + out[-1].strip()
-        elif not (rule and (not out or not out[-1].strip())):
-            out.append(line)
-    return "\n".join(out) + "\n"
-
-
-def read_document(path: Path, folder: Path) -> Document:
-    """One file as a document; its first heading is its title, else its HTML title, else its name.
+def read_document(path: Path, folder: Path, loader: str) -> Document:
+    """One file as a document; its first heading is its title, else what its loader says, else its name.
 
     Raises:
-        OSError, UnicodeDecodeError: the file cannot be read as UTF-8.
+        OSError, ValueError, RecursionError: the file cannot be read; other exceptions are a loader's mistake.
+        MissingExtra: its loader needs a package that is not installed.
     """
     name = path.relative_to(folder).as_posix()
-    text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
-    title = ""
-    if path.suffix.lower() in (".html", ".htm"):
-        title, text = from_html(text)
-    elif path.suffix.lower() == ".rst":
-        text = from_rst(text)
-    heading = _HEADING.search(text)
-    title = (heading.group(1) if heading else title) or path.stem
-    return Document(id=name.removesuffix(path.suffix), title=title.replace("`", "").strip(), text=text, source=name)
+    page = loader_of(loader).load(path.read_bytes(), name)
+    heading = _HEADING.search(page.text)
+    title = (heading.group(1) if heading else page.title) or path.stem
+    return Document(
+        id=name.removesuffix(path.suffix), title=title.replace("`", "").strip(), text=page.text, source=name
+    )
 
 
 class Skipped(NamedTuple):
@@ -138,13 +62,17 @@ class Skipped(NamedTuple):
         return f"{self.file}: {self.reason}"
 
 
-def pages(folder: Path) -> tuple[list[Path], list[Skipped]]:
+def pages(folder: Path, loaders: Mapping[str, str] | None = None) -> tuple[list[Path], list[Skipped]]:
     """The files under `folder` that are read as pages, in order of their paths, and all others with the reason.
+
+    Args:
+        loaders: suffix -> loader, where the config says it.
 
     A link to another file of the folder is read like that file; one that leads out of it is not, nor is a linked
     folder: what is no part of the manual would stand in the library, and in the student.
     """
     home = folder.resolve()
+    known = suffixes(loaders)
     found: list[Path] = []
     skipped: list[Skipped] = []
     runs: list[Path] = []
@@ -163,7 +91,7 @@ def pages(folder: Path) -> tuple[list[Path], list[Skipped]]:
         elif not path.is_file():
             reason = "no file (a pipe, a socket or a device)"
         if not reason:
-            reason = unreadable(path)
+            reason = unreadable(path, known)
         if reason:
             skipped.append(Skipped(shown(path.relative_to(folder)), reason))
         else:
@@ -182,12 +110,16 @@ def misled(link: Path, home: Path) -> str:
     return "" if there.is_file() else "a link to a folder, whose files are read at their own place"
 
 
-def unreadable(path: Path) -> str:
-    """Why a file is no page, by its name and size; empty where it is one."""
+def unreadable(path: Path, known: Mapping[str, str]) -> str:
+    """Why a file is no page, by its name and size; empty where it is one.
+
+    Args:
+        known: suffix -> loader.
+    """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in known:
         kind = f"a {shown(Path(suffix))} file" if suffix else "a file without a suffix"
-        return f"{kind} is no page; pages are {', '.join(SUFFIXES)}"
+        return f"{kind} is no page; pages are {listed(known)}"
     if shown(path) != str(path):
         return "its name is not UTF-8"
     if path.stat().st_size > MOST_BYTES:
@@ -195,29 +127,53 @@ def unreadable(path: Path) -> str:
     return ""
 
 
+def listed(known: Mapping[str, str]) -> str:
+    """The suffixes of pages in a line; the sections of man pages as a range."""
+    plain = [suffix for suffix in known if not suffix[1:].isdigit()]
+    numbers = sorted(suffix for suffix in known if suffix[1:].isdigit())
+    return ", ".join([*plain, *([f"{numbers[0]} to {numbers[-1]}"] if numbers else [])])
+
+
 def shown(path: Path) -> str:
     """A path as text that any file can hold."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode()
 
 
-def scan(folder: Path) -> tuple[list[Document], list[Skipped]]:
+def scan(folder: Path, loaders: Mapping[str, str] | None = None) -> tuple[list[Document], list[Skipped]]:
     """All documents under `folder` in order of their paths, and every file that was skipped, with the reason.
+
+    Args:
+        loaders: suffix -> loader, where the config says it.
 
     Raises:
         CorpusError: the folder is missing, or nothing readable is in it.
+        MissingExtra: files of it need a package that is not installed.
     """
+    known = suffixes(loaders)
     if not folder.is_dir():
         kind = "is no folder" if folder.exists() else "is not there"
-        raise CorpusError(f"the corpus folder {str(folder)!r} {kind}: give a folder of {', '.join(SUFFIXES)} files")
+        raise CorpusError(f"the corpus folder {str(folder)!r} {kind}: give a folder of {listed(known)} files")
     documents: list[Document] = []
     taken: set[str] = set()
-    found, skipped = pages(folder)
+    lacking: dict[tuple[str, str], list[str]] = {}
+    found, skipped = pages(folder, loaders)
     for path in found:
         name = path.relative_to(folder).as_posix()
         try:
-            document = read_document(path, folder)
-        except (OSError, ValueError, RecursionError) as error:
-            skipped.append(Skipped(name, f"{error}; save it as UTF-8" if isinstance(error, ValueError) else str(error)))
+            document = read_document(path, folder, known[path.suffix.lower()])
+        except MissingExtra as error:
+            lacking.setdefault((error.package, error.extra), []).append(name)
+            continue
+        except RetortError:  # a loader that is none
+            raise
+        except RecursionError:
+            skipped.append(Skipped(name, "nested too deeply"))
+            continue
+        except (OSError, ValueError) as error:
+            skipped.append(Skipped(name, str(error)))
+            continue
+        except Exception as error:  # what a library, or the user's own loader, happens to raise of a broken file
+            skipped.append(Skipped(name, f"it cannot be read ({first_line(error)})"))
             continue
         if "\0" in document.text:
             skipped.append(Skipped(name, "binary: it holds NUL characters"))
@@ -229,20 +185,24 @@ def scan(folder: Path) -> tuple[list[Document], list[Skipped]]:
             document = document.model_copy(update={"id": document.source})
         taken.add(document.id)
         documents.append(document)
+    if lacking:
+        (package, extra), names = next(iter(lacking.items()))
+        raise MissingExtra(package, extra, names)
     skipped.sort()
     if not documents:
         first = f"; {len(skipped)} could not be read, the first: {skipped[0]}" if skipped else ""
-        raise CorpusError(f"the corpus folder {str(folder)!r} holds no readable {', '.join(SUFFIXES)} file{first}")
+        raise CorpusError(f"the corpus folder {str(folder)!r} holds no readable {listed(known)} file{first}")
     return documents, skipped
 
 
-def read_corpus(folder: Path) -> list[Document]:
+def read_corpus(folder: Path, loaders: Mapping[str, str] | None = None) -> list[Document]:
     """`scan` whose skipped files go to the log as one line.
 
     Raises:
         CorpusError: the folder is missing, or nothing readable is in it.
+        MissingExtra: files of it need a package that is not installed.
     """
-    documents, skipped = scan(folder)
+    documents, skipped = scan(folder, loaders)
     if skipped:
         _log.warning("%d files of %s were skipped, the first: %s", len(skipped), folder, skipped[0])
     return documents

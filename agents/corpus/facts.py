@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ NAME_CHARS = 300
 PLACE_CHARS = 4000
 """Of a page's path, a heading or a quote at the most."""
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.\-]+:(?!//)")
+
 
 class Fact(BaseModel):
     """One attribute of one entity."""
@@ -31,7 +34,7 @@ class Fact(BaseModel):
     """What is said of it, in words that fit `What is the ... of ...?`."""
     value: str = Field(min_length=1)
     source: str = Field(min_length=1, max_length=PLACE_CHARS)
-    """The page: a path that ends in the document's own, or `python:MODULE`."""
+    """The page: a path that ends in the document's own; or `SCHEME:NAME` where each entity is a page of its own."""
     section: str | None = Field(None, max_length=PLACE_CHARS)
     """The heading on that page; None = anywhere on it."""
     module: str | None = Field(None, max_length=PLACE_CHARS)
@@ -51,6 +54,11 @@ class Fact(BaseModel):
         if any(c in value for c in "\0\n\r\u2028\u2029"):
             raise ValueError("it holds a line break or a NUL")
         return value
+
+    @property
+    def names_page(self) -> bool:
+        """Whether `source` is the path of a page."""
+        return _SCHEME.match(self.source) is None
 
     @property
     def kin(self) -> str:

@@ -19,7 +19,7 @@ from .indexes.base import Index, IndexConfig, code_of, fingerprint, kind_of, set
 if TYPE_CHECKING:
     from ..state import Spent
 
-_VERSION = 2
+VERSION = 2
 
 
 class Library:
@@ -68,7 +68,7 @@ class Library:
             (fresh / "index").mkdir()
             self.index.save(fresh / "index")
             write_json(fresh / "index.json", self.config.model_dump(mode="json"))
-            about = {"version": _VERSION, "hash": self.hash, "chunks": len(self.chunks), "index": self.fingerprint}
+            about = {"version": VERSION, "hash": self.hash, "chunks": len(self.chunks), "index": self.fingerprint}
             write_json(fresh / "library.json", about)
             fresh.chmod(0o755)
             old = fresh.with_name(fresh.name + ".old")
@@ -91,7 +91,7 @@ class Library:
         chunks = read_models(folder / "chunks.jsonl", Chunk, "index")
         if (
             not isinstance(about, dict)
-            or about.get("version") != _VERSION
+            or about.get("version") != VERSION
             or about.get("chunks") != len(chunks)
             or not isinstance(about.get("index"), dict)
         ):
@@ -108,6 +108,11 @@ class Library:
         index = kind.open(folder / "index", chunks, settings_of(config), barred)
         # The code that searches is the present one, whatever code built what is searched.
         return cls(kept, index, config, {**about["index"], "code": code_of(kind)})
+
+    @property
+    def summary(self) -> str:
+        """How many chunks there are, and what building the index took where that is worth a word."""
+        return ", ".join(filter(None, (f"{len(self.chunks)} chunks", self.index.note)))
 
     def chunk(self, name: str) -> Chunk:
         """The chunk of that id; raises StageError where there is none."""

@@ -69,10 +69,11 @@ class Contents:
         return [title for title in self.named if end.search(title)]
 
     def nearest(self, name: str, library: Library) -> list[str]:
-        """The titles most like `name` by their letters, then those that a search for it brings."""
+        """The titles most like `name` by their letters, then those that a search for it brings, where that is free."""
         forms = difflib.get_close_matches(name.casefold(), self.folded, n=NEAREST, cutoff=_ALIKE)
         titles = [title for form in forms for title in self.folded[form]]
-        titles += [chunk.title for chunk, _ in library.search(name, NEAREST)]
+        if not library.index.remote:
+            titles += [chunk.title for chunk, _ in library.search(name, NEAREST)]
         return list(dict.fromkeys(titles))[:NEAREST]
 
 

@@ -19,7 +19,7 @@ from agents.answers import fold
 from agents.corpus.facts import Fact
 from agents.corpus.index import Library
 from agents.errors import ExamError
-from agents.task import LEVELS, Form, Level, Task
+from agents.task import LEVELS, Form, Task
 
 from .association import Association
 from .audit import audit, passes, refuse, renew
@@ -28,26 +28,12 @@ from .drafts import Draft
 from .evidence import Known, find_evidence
 from .fill import Filled, fill, mixture, size_of, unseen_first
 from .guessable import hard
-from .levels import bridges, lookups, pairs
-from .live import calls, examples
+from .kinds import Material, QuestionKind, kinds_of, question_kinds
 from .needs import by_kind, needed, shares_of, too_few
 from .paraphrase import paraphrased
-from .scenarios import effective, releases
 from .split import Division, HeldOut, divide, module_of, pages_hold_several
 from .tasks import TaskMaker
 
-SCARCE = {"example": 0.1}
-"""Kind -> share of its level at the most: 41 examples are all that the standard library gives."""
-KINDS: dict[str, Level] = {
-    "lookup": "engineer",
-    "bridge": "professional",
-    "pair": "professional",
-    "example": "consultant",
-    "call": "consultant",
-    "effective": "consultant",
-    "release": "consultant",
-}
-"""Kind of question -> its level."""
 LEAST_UNSEEN, MOST_UNSEEN = 0.1, 0.25
 """Share of every kind's test questions that are about unseen modules, as far as there are such."""
 ATTEMPTS = 4
@@ -100,6 +86,18 @@ class ExamConfig(BaseModel):
     """Share of the library that may be barred from training for speaking of held-out names."""
     least_test: int = Field(1, ge=1)
     """Fewer test questions than this are an error."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of question that are asked, your own as `/path/file.py:CLASS`; empty = all that the source can be asked."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _kinds_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if ":" not in name and name not in question_kinds:  # the user's own is imported when the exam is built
+                raise ValueError(
+                    f"no question kind is named {name[:80]!r}; there are {', '.join(question_kinds.names())}"
+                )
+        return value
 
     @field_validator("wordings")
     @classmethod
@@ -154,29 +152,41 @@ class Exam(BaseModel):
         return "\n".join(lines)
 
 
-def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | None = None) -> Exam:
+def build_exam(
+    facts: Sequence[Fact],
+    library: Library,
+    config: ExamConfig | None = None,
+    kinds: Sequence[QuestionKind] | None = None,
+) -> Exam:
     """Build the exam of `facts` over `library`.
+
+    Args:
+        kinds: the kinds of question, in the order in which their drafts are made; None = those of `config.kinds`, or
+            all that execute nothing.
 
     Raises:
         ExamError: no facts; most of their entities stand in no document; too few questions for a test; options that can
             be told without the manual.
     """
     config = config or ExamConfig()
+    kinds = kinds_of(config.kinds) if kinds is None else kinds
     if not facts:
-        raise ExamError("there are no facts: an exam needs a facts.jsonl, or the live library as its source")
+        raise ExamError("there are no facts: an exam needs a facts.jsonl, or a source that has its own")
     known, dropped, nowhere, rejected = find_evidence(facts, library)
     rng = random.Random(config.seed)
     division = divide(
         known, library, rng, config.held_out, config.held_out_modules, DEV_SHARE if config.dev else 0.0,
         config.barred,
     )  # fmt: skip
-    drafts = _Drafts(known, division, config, rng).by_split()
+    drafts = _Drafts(known, division, config, rng, kinds).by_split()
     counted = {split: {kind: len(found) for kind, found in kinds.items()} for split, kinds in drafts.items()}
-    drafts = _hard(drafts, config, rng)
+    drafts = _hard(drafts, kinds, config, rng)
     sizes: dict[str, int] = {"train": config.train, "dev": config.dev, "test": config.test}
     shares = shares_of({level: getattr(config, level) for level in LEVELS})
     there = {split: {kind: len(found) for kind, found in kinds.items()} for split, kinds in drafts.items()}
-    mix = mixture(there, {"train": config.train, "test": config.test}, KINDS, shares, SCARCE)
+    levels = {kind.name: kind.level for kind in kinds}
+    most = {kind.name: kind.share for kind in kinds}
+    mix = mixture(there, {"train": config.train, "test": config.test}, levels, shares, most)
     filled = _filled(drafts, sizes, mix, division, config, rng)
     tasks_of = TaskMaker(division, rng)
     parts = [part for parts in filled.values() for part in parts]
@@ -217,8 +227,9 @@ def build_exam(facts: Sequence[Fact], library: Library, config: ExamConfig | Non
     }
     forms: tuple[Form, ...] = ("free", "choice") if cells else ("free",)
     floor = {form: baselines(tasks, form=form) for form in forms}
+    framed = [kind.name for kind in kinds if kind.asks_attribute]
     return Exam(
-        tasks=tuple(paraphrased(tasks, config.paraphrased, config.seed, config.wordings)),
+        tasks=tuple(paraphrased(tasks, config.paraphrased, config.seed, config.wordings, framed)),
         held_out=division.held_out,
         counts=counts,
         baselines=floor,
@@ -242,6 +253,7 @@ class _Drafts:
     division: Division
     config: ExamConfig
     rng: random.Random
+    kinds: Sequence[QuestionKind]
 
     def by_split(self) -> dict[str, dict[str, list[Draft]]]:
         """Split -> kind -> drafts; no question twice, and none in training that names what is held out."""
@@ -260,6 +272,8 @@ class _Drafts:
                     side, [i for s in cells.values() for i in s], size // len(cells)
                 ).items():
                     for draft in drafts:
+                        if draft.kind != kind:
+                            raise ExamError(f"the question kind {kind!r} makes drafts of the kind {draft.kind!r}")
                         question = fold(draft.question)
                         text = "\n".join((draft.question, draft.gold, *draft.square))
                         apart = any(self.division.side[group] != split for group in draft.groups)
@@ -278,25 +292,32 @@ class _Drafts:
         def module(item: Known) -> str | None:
             return module_of(item, by_page)
 
-        plain = [item for item in side if item.fact.kin != "example"]
-        rng, own = self.rng, self.config.wordings
-        made = {
-            "lookup": lookups(plain, rng, module, own),
-            "bridge": bridges(split, plain, rng, module, own),
-            "pair": pairs(plain, rng, module, 3 * size + 20, own),
+        taken = {family: kind.name for kind in self.kinds for family in kind.families}
+        return {
+            kind.name: kind.drafts(
+                Material(
+                    facts=[item for item in side if taken.get(item.fact.kin, kind.name) == kind.name],
+                    split=split,
+                    rng=self.rng,
+                    module_of=module,
+                    size=size,
+                    wordings=self.config.wordings,
+                )
+            )
+            for kind in self.kinds
         }
-        if any(item.fact.source.startswith("python:") for item in side):
-            return {**made, "example": examples(side, rng, module), "call": calls(plain, rng, module)}
-        return {**made, "effective": effective(plain, rng, module), "release": releases(plain, rng, module, size + 20)}
 
 
 def _hard(
-    drafts: Mapping[str, Mapping[str, Sequence[Draft]]], config: ExamConfig, rng: random.Random
+    drafts: Mapping[str, Mapping[str, Sequence[Draft]]],
+    kinds: Sequence[QuestionKind],
+    config: ExamConfig,
+    rng: random.Random,
 ) -> dict[str, dict[str, list[Draft]]]:
     """The drafts of each kind that no rule answers too often, looked at over all splits together."""
     found: dict[str, dict[str, list[Draft]]] = {split: {} for split in drafts}
-    for kind in KINDS:
-        every = [(split, draft) for split, kinds in drafts.items() for draft in kinds.get(kind, ())]
+    for kind in [each.name for each in kinds]:
+        every = [(split, draft) for split, found_of in drafts.items() for draft in found_of.get(kind, ())]
         kept = {id(draft) for draft in hard([draft for _, draft in every], config.guessable, rng)}
         for split, draft in every:
             if id(draft) in kept:

@@ -114,9 +114,14 @@ def _quotes(line: str, score: Callable[[str], float]) -> Iterator[str]:
 
 
 def page_names(source: str) -> list[str]:
-    """Ids of documents that the source of a fact may mean: as written, then without suffix and leading folders."""
+    """Ids of documents that the source of a fact may mean: as written, then without suffix and leading folders.
+
+    A suffix of any other file comes last: `net.ipv4` may be a page's whole name, and `guide.docx` the file of one.
+    """
     stem = re.sub(r"\.(md|txt|rst|html?)$", "", source)
-    return [source, *("/".join(stem.split("/")[start:]) for start in range(stem.count("/") + 1))]
+    bare = re.sub(r"\.\w{1,10}$", "", stem)
+    forms = [stem, bare] if bare not in (stem, "") else [stem]
+    return [source, *("/".join(form.split("/")[start:]) for form in forms for start in range(form.count("/") + 1))]
 
 
 class _Pages:
@@ -132,7 +137,7 @@ class _Pages:
 
     def of(self, fact: Fact) -> list[Chunk]:
         """The chunks that may speak of a fact: its section's, else its page's, else none."""
-        if fact.entity in self.by_document and fact.source.startswith("python:"):
+        if fact.entity in self.by_document and not fact.names_page:
             return self.by_document[fact.entity]
         names = page_names(fact.source)
         page = next((self.by_document[name] for name in names if name in self.by_document), [])

@@ -13,6 +13,7 @@ from agents.answers import normalise
 
 from .drafts import Draft, ModuleOf, draft, value_type
 from .evidence import Known
+from .kinds import Material, QuestionKind, question_kinds
 from .wording import parameter_of, wording
 
 Own = Mapping[str, Sequence[str]]
@@ -155,3 +156,40 @@ def _squares(
                 for a in left
                 for b in right
             ]
+
+
+@question_kinds.register("lookup")
+class Lookup(QuestionKind):
+    """One attribute of one entity."""
+
+    name = "lookup"
+    level = "engineer"
+    asks_attribute = True
+
+    def drafts(self, material: Material) -> list[Draft]:
+        """One question a fact."""
+        return lookups(material.facts, material.rng, material.module_of, material.wordings)
+
+
+@question_kinds.register("bridge")
+class Bridge(QuestionKind):
+    """An attribute of the entity that another entity's attribute names."""
+
+    name = "bridge"
+    level = "professional"
+
+    def drafts(self, material: Material) -> list[Draft]:
+        """At most three questions for each fact of the split whose value names an entity of the cell."""
+        return bridges(material.split, material.facts, material.rng, material.module_of, material.wordings)
+
+
+@question_kinds.register("pair")
+class Pair(QuestionKind):
+    """The same attribute of two entities."""
+
+    name = "pair"
+    level = "professional"
+
+    def drafts(self, material: Material) -> list[Draft]:
+        """Three times as many as the cell is to have, and some more for small exams."""
+        return pairs(material.facts, material.rng, material.module_of, 3 * material.size + 20, material.wordings)

@@ -20,6 +20,7 @@ from agents.corpus.sources.signatures import signature_of, value_text
 
 from .drafts import Draft, ModuleOf, draft
 from .evidence import Known
+from .kinds import Material, QuestionKind, question_kinds
 from .levels import parameter
 
 LONG_CALL = 70
@@ -199,3 +200,31 @@ def examples(known: Sequence[Known], rng: random.Random, module_of: ModuleOf) ->
     ]
     rng.shuffle(found)
     return found
+
+
+@question_kinds.register("example")
+class Example(QuestionKind):
+    """What an example of the documentation returns."""
+
+    name = "example"
+    level = "consultant"
+    share = 0.1  # 41 examples are all that the standard library gives
+    families = ("example",)
+    executes = True
+
+    def drafts(self, material: Material) -> list[Draft]:
+        """One question for each example that gives what the documentation says."""
+        return examples(material.facts, material.rng, material.module_of)
+
+
+@question_kinds.register("call")
+class Call(QuestionKind):
+    """The value of a parameter inside a call."""
+
+    name = "call"
+    level = "consultant"
+    executes = True
+
+    def drafts(self, material: Material) -> list[Draft]:
+        """One question for each default of a parameter."""
+        return calls(material.facts, material.rng, material.module_of)

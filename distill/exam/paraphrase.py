@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from agents.task import Task
 
+from .kinds import question_kinds
 from .wording import ENTITY, parameter_of, wording
 
 CLAUSES = (
@@ -54,13 +55,19 @@ _NOUN = re.compile(r"^(?:the )(?P<noun>.+) of \{entity\}$")
 
 
 def paraphrased(
-    tasks: Sequence[Task], share: float, seed: int, own: Mapping[str, Sequence[str]] | None = None
+    tasks: Sequence[Task],
+    share: float,
+    seed: int,
+    own: Mapping[str, Sequence[str]] | None = None,
+    framed: Collection[str] | None = None,
 ) -> list[Task]:
     """`tasks` with this share of the training questions reworded; `provenance` keeps the exam's wording as `asked`.
 
     Args:
         share: 0 to 1; each training question is reworded with this chance.
         own: attribute -> questions of the user's, as in `wording`.
+        framed: kinds whose questions are plain wordings of an attribute, which frames can replace; None = those that
+            say so of themselves.
 
     >>> from agents.task import Task
     >>> task = Task(id="a", question="What is the default of `--foo`?", gold="7", level="engineer", kind="lookup",
@@ -69,10 +76,11 @@ def paraphrased(
     'What is the default of `--foo`?'
     """
     found = []
+    framed = attribute_kinds() if framed is None else framed
     for task in tasks:
         rng = random.Random(f"{seed} {task.id}")
         if task.split == "train" and rng.random() < share:
-            question = reworded(task, rng, own)
+            question = reworded(task, rng, own, framed)
             kept = {**task.provenance, "asked": task.question}
             found.append(task.model_copy(update={"question": question, "provenance": kept}))
         else:
@@ -86,10 +94,21 @@ def as_asked(task: Task) -> Task:
     return task if asked is None else task.model_copy(update={"question": asked})
 
 
-def reworded(task: Task, rng: random.Random, own: Mapping[str, Sequence[str]] | None = None) -> str:
+def attribute_kinds() -> list[str]:
+    """The kinds whose questions are the plain wording of one attribute of one entity."""
+    return [part.name for _, part in question_kinds.items() if part.asks_attribute]
+
+
+def reworded(
+    task: Task,
+    rng: random.Random,
+    own: Mapping[str, Sequence[str]] | None = None,
+    framed: Collection[str] | None = None,
+) -> str:
     """A question in other words; the names in it are the same."""
+    framed = attribute_kinds() if framed is None else framed
     attribute = task.provenance.get("attribute", "")
-    label = _label(task, attribute) if task.kind == "lookup" and attribute else None
+    label = _label(task, attribute) if task.kind in framed and attribute else None
     if label is None:
         said = rng.choice(WHOLE).format(task.question)
     else:

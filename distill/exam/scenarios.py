@@ -17,6 +17,7 @@ from agents.corpus.facts import Fact
 
 from .drafts import Draft, ModuleOf, draft, value_type
 from .evidence import Known
+from .kinds import Material, QuestionKind, question_kinds
 from .levels import SHORT, thinned
 
 TRIES = 6
@@ -139,3 +140,27 @@ def _release(one: Known, two: Known, module_of: ModuleOf, whole: bool) -> Draft 
     gold = one if max(first, second) == first else two
     question = f"A setup uses `{one.label}` and `{two.label}`. Which is the lowest release that has both?"
     return draft("release", "consultant", question, gold.fact.value, [one, two], module_of)
+
+
+@question_kinds.register("effective")
+class Effective(QuestionKind):
+    """The value in force after a configuration has been read."""
+
+    name = "effective"
+    level = "consultant"
+
+    def drafts(self, material: Material) -> list[Draft]:
+        """One question for each default that could be set to something else."""
+        return effective(material.facts, material.rng, material.module_of)
+
+
+@question_kinds.register("release")
+class Release(QuestionKind):
+    """The lowest release that has two things."""
+
+    name = "release"
+    level = "consultant"
+
+    def drafts(self, material: Material) -> list[Draft]:
+        """As many as the cell is to have, and some more for small exams."""
+        return releases(material.facts, material.rng, material.module_of, material.size + 20)

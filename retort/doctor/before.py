@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from agents.context import Seat
     from agents.corpus.documents import Document
     from agents.corpus.indexes import IndexConfig
+    from agents.corpus.sources import CorpusConfig
     from agents.models.meter import Budget
 
-    from ..config import CorpusConfig, RunConfig
+    from ..config import RunConfig
     from ..pipeline import Run
 
 EPISODE_BYTES = 4_000
@@ -143,17 +144,20 @@ def said(subject: str, finding: Finding) -> str:
 
 def corpus_findings(corpus: CorpusConfig) -> list[Finding]:
     """The findings on the manual's pages and the facts; facts are looked up by page, their quotes are not."""
-    if corpus.manuals is None or corpus.facts is None:
-        return [Finding("corpus", "fine", "the standard library of the running Python, pages and facts")]
+    source = corpus.opened()
+    if not source.reads_folder or corpus.manuals is None or corpus.facts is None:
+        return [Finding("corpus", "fine", source.about())]
     found = []
     pages: list[Document] = []
     try:
-        pages, skipped = scan(corpus.manuals)
+        pages, skipped = scan(corpus.manuals, corpus.loaders)
         size = sum(len(page.text) for page in pages)
         found.append(Finding("corpus", "fine", f"{len(pages)} pages of {size:,} characters in {corpus.manuals}"))
         if skipped:
             seen = f"{len(skipped)} files of {corpus.manuals} are left out, the first: {skipped[0]}"
-            found.append(Finding("corpus", "warning", seen, "save them as UTF-8, or take them out"))
+            found.append(Finding("corpus", "warning", seen, "mend them as their reasons say, or take them out"))
+    except MissingExtra as error:
+        found.append(Finding("extra_missing", "broken", str(error), install_line(error.extra)))
     except (CorpusError, OSError) as error:
         found.append(Finding("corpus", "broken", str(error), "correct corpus.manuals"))
     try:
@@ -295,7 +299,7 @@ def index_findings(config: IndexConfig, budget: Budget, *, start: bool = False) 
         start: run code of the user's own and embed a word, as playing does; otherwise files, packages and variables
             are looked at, and an endpoint's address is tried without a request.
     """
-    own = sorted({each.kind for each in config.every() if ":" in each.kind})
+    own = sorted({each.kind for each in config.walk() if ":" in each.kind})
     if own and not start:
         return [Finding("index", "fine", f"{', '.join(own)}: code of your own, which a plan does not run")]
     found: list[Finding] = []
@@ -313,7 +317,7 @@ def index_findings(config: IndexConfig, budget: Budget, *, start: bool = False) 
 
 def unpriced(config: IndexConfig, budget: Budget) -> list[Finding]:
     """The finding on a budget in money that cannot hold, since an endpoint's price is not known."""
-    if budget.usd is None or all("url" not in each.rest or "price" in each.rest for each in config.every()):
+    if budget.usd is None or all("url" not in each.options or "price" in each.options for each in config.walk()):
         return []
     seen = f"[budget] usd = {budget.usd:g} cannot hold: the endpoint of [index] has no price"
     step = "add price = USD per million tokens to it (0 where it costs nothing), or give [budget] tokens instead"

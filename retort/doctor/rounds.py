@@ -17,6 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from tqdm import tqdm
 
 from agents.context import Board, Seat, Team
+from agents.corpus.indexes import IndexConfig
 from agents.errors import MissingExtra, ProviderError, RetortError, SeatError, StageError
 from agents.install import install_line
 from agents.models import close_seats, open_seat
@@ -112,7 +113,9 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
     found, left = patients(run)
     chunk = await asyncio.to_thread(longest_chunk, run.folder / "library")
     question = await asyncio.to_thread(own_question, run)
-    jobs = [_machine(run, left), _material(run), _index(run)]
+    jobs = [_machine(run, left), _material(run)]
+    if run.config.index != IndexConfig():  # the default needs nothing
+        jobs.append(_index(run))
     if run.config.board.mcp or set(run.config.board.tools) - set(BUILTIN):
         jobs.append(_tools(run))
     if run.config.student.stages:

@@ -27,7 +27,7 @@ Hits = list[tuple["Chunk", float]]
 """Chunks with their scores, best first."""
 ABSENT = "absent"
 """Stands for the hash of a file that is not there, and for the version of a package that is not installed."""
-NOTES = frozenset({"README.md"})
+IGNORED_FILES = frozenset({"README.md"})
 """Files of a model's folder that nothing loads."""
 
 
@@ -151,22 +151,22 @@ class IndexConfig(BaseModel):
     """bm25, dense, hybrid, one of an installed package, or your own as `/path/file.py:Class`."""
 
     @property
-    def rest(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         """Every key but `kind`."""
         return dict(self.model_extra or {})
 
     def parts(self) -> dict[str, IndexConfig]:
         """The indexes that stand in a table `parts` of this one."""
-        inner = self.rest.get("parts")
+        inner = self.options.get("parts")
         if not isinstance(inner, Mapping):
             return {}
         return {str(name): IndexConfig.model_validate(part) for name, part in inner.items() if is_index(part)}
 
-    def every(self) -> Iterator[IndexConfig]:
+    def walk(self) -> Iterator[IndexConfig]:
         """This one and all that it is made of."""
         yield self
         for part in self.parts().values():
-            yield from part.every()
+            yield from part.walk()
 
     @model_validator(mode="after")
     def _settings_fit(self) -> Self:
@@ -201,7 +201,7 @@ def settings_of(config: IndexConfig) -> IndexSettings:
     """
     wanted = kind_of(config).Settings
     try:
-        return wanted.model_validate(config.rest)
+        return wanted.model_validate(config.options)
     except ValidationError as error:
         first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         place = ".".join(map(str, first["loc"]))
@@ -210,8 +210,8 @@ def settings_of(config: IndexConfig) -> IndexSettings:
             near = difflib.get_close_matches(place, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(['kind', *known])}"
             raise ConfigError(f"unknown key {place[:120]!r} of an index of the kind {config.kind!r}; {hint}") from None
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"an index of the kind {config.kind!r}: {place}{': ' if place else ''}{said}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"an index of the kind {config.kind!r}: {place}{': ' if place else ''}{message}") from None
 
 
 def fingerprint(config: IndexConfig, hashed: Callable[[Path], str] | None = None) -> dict[str, Any]:
@@ -227,33 +227,33 @@ def fingerprint(config: IndexConfig, hashed: Callable[[Path], str] | None = None
         "kind": f"{Path(place).name}:{name}" if place else name,
         "code": code_of(kind, hashed),
         "packages": {each: installed(each) for each in kind.packages(settings)},
-        **{key: plain(value, hashed) for key, value in kind.fingerprint(settings).items()},
+        **{key: resolved(value, hashed) for key, value in kind.fingerprint(settings).items()},
     }
 
 
 def code_of(kind: type[Index], hashed: Callable[[Path], str] | None = None) -> str:
     """Hash of the file that defines a kind."""
     file = file_of(kind)
-    return ABSENT if file is None else contents(file, hashed or sha256_of)
+    return ABSENT if file is None else content_hash(file, hashed or sha256_of)
 
 
-def plain(value: Any, hashed: Callable[[Path], str]) -> Any:
+def resolved(value: Any, hashed: Callable[[Path], str]) -> Any:
     """A value of a fingerprint with paths and indexes in it replaced by what they hold."""
     if isinstance(value, Path):
-        return contents(value, hashed)
+        return content_hash(value, hashed)
     if isinstance(value, IndexConfig):
         return fingerprint(value, hashed)
     if isinstance(value, Mapping):
-        return {str(key): plain(each, hashed) for key, each in value.items()}
+        return {str(key): resolved(each, hashed) for key, each in value.items()}
     return value
 
 
-def contents(path: Path, hashed: Callable[[Path], str]) -> str:
+def content_hash(path: Path, hashed: Callable[[Path], str]) -> str:
     """Hash of a file, or of all files of a folder with their relative paths; `ABSENT` where there is none."""
     try:
         if path.is_file():
             return hashed(path)
-        files = sorted(each for each in path.rglob("*") if each.is_file() and each.name not in NOTES)
+        files = sorted(each for each in path.rglob("*") if each.is_file() and each.name not in IGNORED_FILES)
         rows = [f"{each.relative_to(path).as_posix()} {hashed(each)}" for each in files if not hidden(each, path)]
     except OSError:
         return ABSENT

@@ -26,9 +26,9 @@ from ...files import made_anew, write_json
 from ...install import install_line
 from ...redaction import authority, looks_like_key, parameters, secret_name
 from ...text import first_line
-from . import endpoint
-from .base import ABSENT, Hits, Index, IndexSettings, Missing, contents, indexes, sha256_of
+from .base import ABSENT, Hits, Index, IndexSettings, Missing, content_hash, indexes, sha256_of
 from .embedding import EXTRA, PACKAGES, Embedder, form_of, open_embedder, table_in
+from .endpoint import EmbeddingEndpoint, embed_all, embed_batch, endpoint_problems, run_in_thread
 from .ranking import best
 
 if TYPE_CHECKING:
@@ -99,22 +99,22 @@ class Dense(Index):
             return self
 
         @property
-        def place(self) -> endpoint.Endpoint | None:
+        def server(self) -> EmbeddingEndpoint | None:
             """The endpoint; None where the model is a folder."""
             if self.url is None:
                 return None
             rest = self.model_dump(include={"model", "key_env", "timeout", "concurrency", "price", "dimensions"})
-            return endpoint.Endpoint(url=self.url, **rest)
+            return EmbeddingEndpoint(url=self.url, **rest)
 
-    def __init__(self, chunks: Sequence[Chunk], settings: IndexSettings, vectors: NDArray[np.float16], made: str):
+    def __init__(self, chunks: Sequence[Chunk], settings: IndexSettings, vectors: NDArray[np.float16], model_hash: str):
         """
         Args:
-            made: hash of the model folder that made the vectors; empty of an endpoint's.
+            model_hash: hash of the model folder that made the vectors; empty of an endpoint's.
         """
         super().__init__(chunks, settings)
-        self._own = cast(Dense.Settings, settings)
+        self._settings = cast(Dense.Settings, settings)
         self._vectors = vectors
-        self._made = made
+        self._model_hash = model_hash
         self._embedder: Embedder | None = None
         self._queries: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
@@ -130,13 +130,13 @@ class Dense(Index):
         """
         own = cast(Dense.Settings, settings)
         texts = [f"{own.passage_prefix}{chunk.title}\n{chunk.text}" for chunk in chunks]
-        place = own.place
+        server = own.server
         with tqdm(total=len(texts), desc="embed", unit="chunk", disable=None) as bar:
-            if place is not None:
-                vectors, rows = endpoint.alone(lambda: endpoint.all_embedded(place, texts, own.batch, bar.update))
+            if server is not None:
+                vectors, rows = run_in_thread(lambda: embed_all(server, texts, own.batch, bar.update))
                 tokens, usd = sum(row["prompt"] for row in rows), sum(row["usd"] for row in rows)
                 note = f"{tokens:,} tokens embedded" + (f" for {usd:.4f} USD" if own.price else "")
-                found = cls(chunks, own, halved(vectors), "")
+                found = cls(chunks, own, to_float16(vectors), "")
             else:
                 folder = Path(own.model)
                 embedder = open_embedder(folder)
@@ -144,8 +144,8 @@ class Dense(Index):
                 for at in range(0, len(texts), own.batch):
                     part = embedder.embed(texts[at : at + own.batch], query=False)
                     bar.update(len(part))
-                    parts.append(halved(part))
-                found = cls(chunks, own, np.concatenate(parts), contents(folder, sha256_of))
+                    parts.append(to_float16(part))
+                found = cls(chunks, own, np.concatenate(parts), content_hash(folder, sha256_of))
                 found._embedder, note = embedder, ""
         found.note = f"vectors of {found._vectors.shape[1]} numbers" + (f", {note}" if note else "")
         return found
@@ -153,7 +153,7 @@ class Dense(Index):
     def save(self, folder: Path) -> None:
         """The matrix, and which model made it."""
         np.save(folder / VECTORS, self._vectors)
-        write_json(folder / MODEL, {"chunks": len(self.chunks), "model": self._made})
+        write_json(folder / MODEL, {"chunks": len(self.chunks), "model": self._model_hash})
 
     @classmethod
     def open(cls, folder: Path, chunks: Sequence[Chunk], settings: IndexSettings, without: Collection[str]) -> Self:
@@ -165,16 +165,16 @@ class Dense(Index):
             raise StageError(f"the index in {str(folder)!r} cannot be read ({first_line(error)}): {again}") from None
         if vectors.ndim != 2 or vectors.dtype != np.float16 or len(vectors) != len(chunks):
             raise StageError(f"the index in {str(folder)!r} is of other chunks: {again}")
-        made = str(table_in(folder / MODEL).get("model", ABSENT))
+        model_hash = str(table_in(folder / MODEL).get("model", ABSENT))
         if without:
             kept = [position for position, chunk in enumerate(chunks) if chunk.id not in without]
             vectors, chunks = vectors[kept], [chunks[position] for position in kept]
-        return cls(chunks, settings, vectors, made)
+        return cls(chunks, settings, vectors, model_hash)
 
     @property
     def remote(self) -> bool:
         """Whether queries are embedded by an endpoint."""
-        return self._own.url is not None
+        return self._settings.url is not None
 
     def search(self, query: str, k: int) -> Hits:
         """The best `k` chunks with their cosines; none for a query of which the model knows no token.
@@ -183,39 +183,39 @@ class Dense(Index):
             StageError: the model is another one than made the vectors.
             ProviderError: the endpoint failed.
         """
-        vector = self._known(query)
+        vector = self._cached(query)
         if vector is None:
-            place = self._own.place
-            if place is None:
-                vector = self._here(query)
+            server = self._settings.server
+            if server is None:
+                vector = self._embed_locally(query)
             else:
-                text = self._own.query_prefix + query
-                rows, _ = endpoint.alone(lambda: endpoint.embedded(place, [text]))
-                vector = self._keep(query, rows)
+                text = self._settings.query_prefix + query
+                rows, _ = run_in_thread(lambda: embed_batch(server, [text]))
+                vector = self._cache(query, rows)
         return self._nearest(vector, k)
 
     async def asearch(self, query: str, k: int) -> tuple[Hits, list[Spent]]:
         """`search`; a model in this process works in a thread, an endpoint is awaited."""
-        vector, spent = self._known(query), []
+        vector, spent = self._cached(query), []
         if vector is None:
-            place = self._own.place
-            if place is None:
-                vector = await asyncio.to_thread(self._here, query)
+            server = self._settings.server
+            if server is None:
+                vector = await asyncio.to_thread(self._embed_locally, query)
             else:
-                rows, row = await endpoint.embedded(place, [self._own.query_prefix + query])
-                vector, spent = self._keep(query, rows), [row]
+                rows, row = await embed_batch(server, [self._settings.query_prefix + query])
+                vector, spent = self._cache(query, rows), [row]
         return self._nearest(vector, k), spent
 
-    def _known(self, query: str) -> NDArray[np.float32] | None:
+    def _cached(self, query: str) -> NDArray[np.float32] | None:
         with self._lock:
             return self._queries.get(query)
 
-    def _keep(self, query: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _cache(self, query: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = normalised(rows)[0]
         if len(vector) != self._vectors.shape[1]:
             raise StageError(
-                f"[index] model {self._own.model!r} makes vectors of {len(vector)} numbers, those of the index have "
-                f"{self._vectors.shape[1]}: run the stage 'index' again"
+                f"[index] model {self._settings.model!r} makes vectors of {len(vector)} numbers, those of the index "
+                f"have {self._vectors.shape[1]}: run the stage 'index' again"
             )
         with self._lock:
             self._queries[query] = vector
@@ -223,18 +223,18 @@ class Dense(Index):
                 self._queries.popitem(last=False)
         return vector
 
-    def _here(self, query: str) -> NDArray[np.float32]:
+    def _embed_locally(self, query: str) -> NDArray[np.float32]:
         """The vector of a query by the model in its folder, which is opened for the first one."""
         with self._lock:
             if self._embedder is None:
-                folder = Path(self._own.model)
+                folder = Path(self._settings.model)
                 form_of(folder)
-                if contents(folder, sha256_of) != self._made:
+                if content_hash(folder, sha256_of) != self._model_hash:
                     raise StageError(
                         f"[index] model {str(folder)!r} changed since the index was made: run the stage 'index' again"
                     )
                 self._embedder = open_embedder(folder)
-        return self._keep(query, self._embedder.embed([self._own.query_prefix + query], query=True))
+        return self._cache(query, self._embedder.embed([self._settings.query_prefix + query], query=True))
 
     def _nearest(self, vector: NDArray[np.float32], k: int) -> Hits:
         if k < 1 or not vector.any():
@@ -275,17 +275,17 @@ class Dense(Index):
             return [Missing("model_missing", str(error), "correct [index] model")]
         if find_spec(module) is None:
             return [Missing(f"extra {EXTRA}", f"{module} is not installed, and [index] needs it", install_line(EXTRA))]
-        return endpoint.not_there(own.place) if own.place is not None else []
+        return endpoint_problems(own.server) if own.server is not None else []
 
     @classmethod
     def trial(cls, settings: IndexSettings) -> str:
         """Embed one word."""
         own = cast(Dense.Settings, settings)
-        place = own.place
-        if place is None:
+        server = own.server
+        if server is None:
             size = open_embedder(Path(own.model)).embed(["word"], query=True).shape[1]
         else:
-            size = endpoint.alone(lambda: endpoint.embedded(place, ["word"]))[0].shape[1]
+            size = run_in_thread(lambda: embed_batch(server, ["word"]))[0].shape[1]
         return f"{own.model} makes vectors of {size} numbers"
 
 
@@ -295,6 +295,6 @@ def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(rows / np.where(lengths > 0, lengths, 1.0), dtype=np.float32)
 
 
-def halved(rows: NDArray[np.float32]) -> NDArray[np.float16]:
+def to_float16(rows: NDArray[np.float32]) -> NDArray[np.float16]:
     """Normalised rows in 16 bits."""
     return normalised(rows).astype(np.float16)

@@ -74,8 +74,8 @@ def open_embedder(folder: Path) -> Embedder:
     try:
         return Static(module, folder) if form == "static" else Encoder(module, folder)
     except Exception as error:  # what is broken in a folder comes out as anything
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ConfigError(f"[index] model: no embedding model can be opened from {str(folder)!r} ({said})") from None
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ConfigError(f"[index] model: no embedding model can be opened from {str(folder)!r} ({reason})") from None
 
 
 class Static:

@@ -48,11 +48,11 @@ PASSING = frozenset({"refused", "rate", "server", "timeout", "cut", "garbage"})
 """Kinds of failure after which a batch is sent again."""
 QUOTA_SECONDS = 120.0
 """A 429 that asks to wait longer is no overload."""
-MAX_SAID = 300
-"""Characters of an endpoint's own words that are told."""
+MAX_QUOTED = 300
+"""Characters of an endpoint's own words that an error quotes."""
 
 
-class Endpoint(BaseModel):
+class EmbeddingEndpoint(BaseModel):
     """Where vectors are made, and how it is called."""
 
     model_config = ConfigDict(frozen=True)
@@ -85,7 +85,7 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, httpx.AsyncClie
 _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Gate]] = WeakKeyDictionary()
 
 
-def alone(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine in a thread with an event loop of its own; the caller may be within another loop."""
 
     async def whole() -> T:
@@ -104,23 +104,23 @@ async def close_clients() -> None:
         await client.aclose()
 
 
-def client_of(place: Endpoint) -> httpx.AsyncClient:
+def client_of(endpoint: EmbeddingEndpoint) -> httpx.AsyncClient:
     """The HTTP client for an endpoint in the running event loop; raises ConfigError where there is no key."""
     known = _clients.setdefault(asyncio.get_running_loop(), {})
-    if place.url not in known:
+    if endpoint.url not in known:
         httpx = need("httpx", "dense")
-        key = place.key()
+        key = endpoint.key()
         know(key)
-        if not key and not place.local:
-            raise ConfigError(f"[index] environment variable {place.key_env!r} is empty: export the key there")
+        if not key and not endpoint.local:
+            raise ConfigError(f"[index] environment variable {endpoint.key_env!r} is empty: export the key there")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        if key and on_azure(place.url):
+        if key and on_azure(endpoint.url):
             headers["api-key"] = key
-        known[place.url] = httpx.AsyncClient(headers=headers, timeout=place.timeout, follow_redirects=True)
-    return known[place.url]
+        known[endpoint.url] = httpx.AsyncClient(headers=headers, timeout=endpoint.timeout)
+    return known[endpoint.url]
 
 
-async def embedded(place: Endpoint, texts: Sequence[str]) -> tuple[NDArray[np.float32], Spent]:
+async def embed_batch(endpoint: EmbeddingEndpoint, texts: Sequence[str]) -> tuple[NDArray[np.float32], Spent]:
     """A vector a text, and what it cost; one request.
 
     Raises:
@@ -128,22 +128,22 @@ async def embedded(place: Endpoint, texts: Sequence[str]) -> tuple[NDArray[np.fl
         OutOfBudget: the run's budget is used up; nothing was sent.
         ConfigError: there is no key.
     """
-    gate = _gates.setdefault(asyncio.get_running_loop(), {}).setdefault(place.url, Gate(place.concurrency))
+    gate = _gates.setdefault(asyncio.get_running_loop(), {}).setdefault(endpoint.url, Gate(endpoint.concurrency))
     meter = current_meter()
     await gate.enter()
     try:
         if meter is not None and (used := meter.used_up()):
             raise OutOfBudget(used)
         begun = time.monotonic()
-        vectors, tokens = await answered(place, texts)
-        usd = tokens * (place.price or 0.0) / 1e6
+        vectors, tokens = await request_vectors(endpoint, texts)
+        usd = tokens * (endpoint.price or 0.0) / 1e6
         seconds = time.monotonic() - begun
         row = Spent(role=ROLE, prompt=tokens, completion=0, cached=0, usd=usd, seconds=seconds)
         gate.succeeded()
     except ProviderError as error:
         count(error.kind)
         if meter is not None and error.kind != "refused":
-            meter.lost(lost(error, place, texts))
+            meter.lost(failed_call(error, endpoint, texts))
         if error.kind == "rate" or error.retry_after is not None or error.status == 503:
             gate.refused(error.retry_after)
         raise
@@ -154,45 +154,49 @@ async def embedded(place: Endpoint, texts: Sequence[str]) -> tuple[NDArray[np.fl
     return vectors, row
 
 
-def lost(error: ProviderError, place: Endpoint, texts: Sequence[str]) -> Lost:
+def failed_call(error: ProviderError, endpoint: EmbeddingEndpoint, texts: Sequence[str]) -> Lost:
     """A request that failed, with what it may be billed."""
     if error.kind in NOT_BILLED or error.status in TURNED_AWAY:
         return Lost(ROLE, billed=False)
     tokens = sum(map(tokens_of, texts))
-    return Lost(ROLE, billed=True, prompt=tokens, usd=tokens * (place.price or 0.0) / 1e6)
+    return Lost(ROLE, billed=True, prompt=tokens, usd=tokens * (endpoint.price or 0.0) / 1e6)
 
 
-async def answered(place: Endpoint, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
+async def request_vectors(endpoint: EmbeddingEndpoint, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
     """Vectors of one request, and its tokens."""
     httpx = need("httpx", "dense")
-    client = client_of(place)
-    base, _, query = place.url.partition("?")
-    body: dict[str, Any] = {"model": place.model, "input": list(texts)}
-    if place.dimensions is not None:
-        body["dimensions"] = place.dimensions
+    client = client_of(endpoint)
+    base, _, query = endpoint.url.partition("?")
+    body: dict[str, Any] = {"model": endpoint.model, "input": list(texts)}
+    if endpoint.dimensions is not None:
+        body["dimensions"] = endpoint.dimensions
     address = f"{base.rstrip('/')}/embeddings{'?' + query if query else ''}"
     try:
-        async with asyncio.timeout(place.timeout):  # all of it: httpx limits each read alone
+        async with asyncio.timeout(endpoint.timeout):  # all of it: httpx limits each read alone
             answer = await client.post(address, json=body)
     except (TimeoutError, httpx.TimeoutException):
-        raise failure("timeout", place, f"no answer within {place.timeout:g} s; raise [index] timeout") from None
+        raise provider_error(
+            "timeout", endpoint, f"no answer within {endpoint.timeout:g} s; raise [index] timeout"
+        ) from None
     except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
-        raise failure("refused", place, f"{error}; is the server running, and is the URL right?") from None
+        raise provider_error("refused", endpoint, f"{error}; is the server running, and is the URL right?") from None
     except httpx.HTTPError as error:
-        raise failure("cut", place, f"{type(error).__name__}: {error}") from None
+        raise provider_error("cut", endpoint, f"{type(error).__name__}: {error}") from None
     if answer.status_code != 200:
-        raise refusal(place, answer)
+        raise status_error(endpoint, answer)
     try:
-        return read(answer.json(), len(texts), texts)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        said = f"this is no list of {len(texts)} embeddings ({error})"
-        raise failure("garbage", place, f"{said}; is the URL that of an endpoint for embeddings?") from None
+        return parse_vectors(answer.json(), len(texts), texts)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        message = f"this is no list of {len(texts)} embeddings ({error})"
+        raise provider_error(
+            "garbage", endpoint, f"{message}; is the URL that of an endpoint for embeddings?"
+        ) from None
 
 
-def read(answer: Any, wanted: int, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
+def parse_vectors(answer: Any, count: int, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
     """Vectors in the order of the request, and the tokens that were billed; raises ValueError and its like."""
     rows = sorted(answer["data"], key=lambda row: int(row.get("index", 0)))
-    if len(rows) != wanted:
+    if len(rows) != count:
         raise ValueError(f"{len(rows)} came")
     vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
     if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
@@ -204,7 +208,7 @@ def read(answer: Any, wanted: int, texts: Sequence[str]) -> tuple[NDArray[np.flo
     return vectors, tokens
 
 
-def refusal(place: Endpoint, answer: httpx.Response) -> ProviderError:
+def status_error(endpoint: EmbeddingEndpoint, answer: httpx.Response) -> ProviderError:
     """The error for a status other than 200."""
     status, after = answer.status_code, retry_after(answer)
     words = " ".join(answer.text[:20_000].split())
@@ -213,45 +217,47 @@ def refusal(place: Endpoint, answer: httpx.Response) -> ProviderError:
         if after is not None and after > QUOTA_SECONDS:
             kind, step = "quota", f"the endpoint asks to come back in {after / 60:.0f} minutes"
     elif status in (401, 403):
-        kind, step = "auth", f"is the right key in {place.key_env!r}, and may it use this model?"
+        kind, step = "auth", f"is the right key in {endpoint.key_env!r}, and may it use this model?"
     elif status >= 500:
         kind, step = "server", "the endpoint failed; run again"
     else:
         kind, step = "request", "is the model's name right, does the URL end in /v1, and does the model take this much?"
-    return failure(kind, place, f"({status}) {redacted(words, [place.key()])[:MAX_SAID]}; {step}", after, status)
+    return provider_error(
+        kind, endpoint, f"({status}) {redacted(words, [endpoint.key()])[:MAX_QUOTED]}; {step}", after, status
+    )
 
 
 def retry_after(answer: httpx.Response) -> float | None:
     """Seconds that the endpoint asks to wait; None where it does not say."""
-    said = answer.headers.get("retry-after")
+    message = answer.headers.get("retry-after")
     with suppress(TypeError, ValueError):
-        return max(0.0, float(said))
+        return max(0.0, float(message))
     with suppress(TypeError, ValueError):
-        return max(0.0, parsedate_to_datetime(str(said)).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(str(message)).timestamp() - time.time())
     return None
 
 
-def failure(
-    kind: str, place: Endpoint, said: str, after: float | None = None, status: int | None = None
+def provider_error(
+    kind: str, endpoint: EmbeddingEndpoint, message: str, after: float | None = None, status: int | None = None
 ) -> ProviderError:
     """A ProviderError of a kind; the key stands in no message."""
-    told = redacted(said, [place.key()])
-    return ProviderError(kind, f"embeddings of {place.shown}: {PROVIDER_KINDS[kind]}: {told}", after, status)
+    text = redacted(message, [endpoint.key()])
+    return ProviderError(kind, f"embeddings of {endpoint.shown}: {PROVIDER_KINDS[kind]}: {text}", after, status)
 
 
-async def all_embedded(
-    place: Endpoint, texts: Sequence[str], batch: int, done: Callable[[int], object]
+async def embed_all(
+    endpoint: EmbeddingEndpoint, texts: Sequence[str], batch: int, done: Callable[[int], object]
 ) -> tuple[NDArray[np.float32], list[Spent]]:
     """Vectors of many texts, in batches side by side; a batch that fails is sent again.
 
     Args:
-        done: told after each batch how many texts it had.
+        done: called after each batch how many texts it had.
     """
 
     async def one(part: Sequence[str]) -> tuple[NDArray[np.float32], Spent]:
         for attempt in range(ATTEMPTS):
             try:
-                found = await embedded(place, part)
+                found = await embed_batch(endpoint, part)
                 break
             except ProviderError as error:
                 if error.kind not in PASSING or attempt + 1 == ATTEMPTS:
@@ -271,20 +277,20 @@ async def all_embedded(
     found = [job.result() for job in jobs]
     widths = {vectors.shape[1] for vectors, _ in found}
     if len(widths) > 1:
-        raise failure("garbage", place, f"vectors of {', '.join(map(str, sorted(widths)))} numbers came")
+        raise provider_error("garbage", endpoint, f"vectors of {', '.join(map(str, sorted(widths)))} numbers came")
     return np.concatenate([vectors for vectors, _ in found]), [row for _, row in found]
 
 
-def not_there(place: Endpoint, seconds: float = 2.0) -> list[Missing]:
+def endpoint_problems(endpoint: EmbeddingEndpoint, seconds: float = 2.0) -> list[Missing]:
     """The key that is not set, or the address that accepts no connection; nothing is sent."""
-    if not place.key() and not place.local:
-        seen = f"environment variable {place.key_env!r} is empty"
-        return [Missing("key_missing", seen, f"export {place.key_env}=..., or name another in [index] key_env")]
-    parts = urlsplit(place.url)
+    if not endpoint.key() and not endpoint.local:
+        seen = f"environment variable {endpoint.key_env!r} is empty"
+        return [Missing("key_missing", seen, f"export {endpoint.key_env}=..., or name another in [index] key_env")]
+    parts = urlsplit(endpoint.url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname or "", port), timeout=seconds).close()
     except OSError as error:
-        seen = f"no connection to {place.shown}: {redacted(str(error))}"
+        seen = f"no connection to {endpoint.shown}: {redacted(str(error))}"
         return [Missing("endpoint_refused", seen, "is the server running, and is [index] url right?")]
     return []

@@ -99,5 +99,5 @@ class Hybrid(Index):
     def trial(cls, settings: IndexSettings) -> str:
         """Every part's."""
         parts = cast(Hybrid.Settings, settings).parts.items()
-        said = {name: kind_of(part).trial(settings_of(part)) for name, part in parts}
-        return "; ".join(f"{name}: {each}" for name, each in said.items() if each)
+        notes = {name: kind_of(part).trial(settings_of(part)) for name, part in parts}
+        return "; ".join(f"{name}: {each}" for name, each in notes.items() if each)

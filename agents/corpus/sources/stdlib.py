@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import platform
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +21,7 @@ from typing import Any, NamedTuple
 from ...errors import CorpusError
 from ..documents import Document
 from ..facts import Fact
-from . import examples
+from . import Corpus, CorpusConfig, Source, examples, sources
 from .constants import constants
 from .modules import module_name, own_methods, public_entities, public_modules
 from .signatures import defaults, docstring, scrub, signature_line, signature_of
@@ -37,6 +39,32 @@ class Manual(NamedTuple):
     facts: tuple[Fact, ...]
     failed: tuple[str, ...]
     """Modules that cannot be imported on this machine."""
+
+
+@sources.register("stdlib")
+class Stdlib(Source):
+    """The running interpreter's own pages and facts."""
+
+    kinds = ("lookup", "bridge", "pair", "example", "call")
+
+    @classmethod
+    def problem(cls, settings: CorpusConfig) -> str:
+        """Whether there are pages or facts beside it."""
+        if settings.manuals is not None or settings.facts is not None:
+            return "the source 'stdlib' has pages and facts of its own: take manuals and facts out, or the source"
+        return ""
+
+    def read(self) -> Corpus:
+        """Pages and facts in order of their names."""
+        return Corpus(documents(), facts())
+
+    def fingerprint(self, content: Callable[[Path], str]) -> dict[str, Any]:
+        """The interpreter."""
+        return {"Python whose library is read": [sys.version, sys.platform, platform.machine()]}
+
+    def about(self) -> str:
+        """What it is."""
+        return "the standard library of the running Python, pages and facts"
 
 
 def documents() -> list[Document]:
