@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from .providers import in_line, known_of, names_where
 from .redaction import authority, looks_like_key, parameters, secret_name
 from .task import Form
 
@@ -46,16 +47,11 @@ MOST_NAME = 64
 """Characters of a variable's name above which it is taken for a key."""
 
 
-def in_line(model: str) -> str:
-    """A model's name as it stands in a seat's line, where `@` begins the URL."""
-    return model.replace("%", "%25").replace("@", "%40")
-
-
 def table_line(provider: Any, model: Any, url: Any) -> str:
     """The line `provider:model@url` of a seat whose parts stand in keys of their own.
 
     Args:
-        provider: as in the line; of a LangChain class `langchain:PACKAGE.CLASS`.
+        provider: as in the line, and what stands between it and the model: `langchain:PACKAGE.CLASS`.
         model: its name at the endpoint, whatever characters that has (`claude-sonnet@20250514`).
         url: one URL or a list of them; a comma in one is written as the `%2C` that it stands for.
 
@@ -65,9 +61,10 @@ def table_line(provider: Any, model: Any, url: Any) -> str:
     urls = [url] if isinstance(url, str) else url or []
     if not isinstance(provider, str) or not isinstance(model, str) or not all(isinstance(one, str) for one in urls):
         raise ValueError('a seat is a line, model = "provider:model@url", or has provider, model and url as texts')
-    if provider.partition(":")[0] in ("hf", "scripted"):
+    known = known_of(f"{provider}:")
+    if known is not None and not known.remote:
         raise ValueError(f'a seat of the provider {provider!r} is a line: model = "{provider}:{model}"')
-    if not model and not provider.startswith("langchain:"):
+    if not model and ":" not in provider:
         raise ValueError(f'the seat of the provider {provider!r} names no model: model = "NAME"')
     at = ",".join(one.strip().replace(",", "%2C") for one in urls)
     return ":".join(filter(None, (provider, in_line(model)))) + (f"@{at}" if at else "")
@@ -95,7 +92,7 @@ class Seat(BaseModel):
     transport: Transport = "native"
     """How tools reach the model: the protocol's `tool_calls`; Thought / Action / Observation as text; Hermes' tags."""
     chat_template: str | None = None
-    """`hf:` seats: a bundled template (`chatml`) or a Jinja file in place of the model's own."""
+    """Seats of this process: a bundled template (`chatml`) or a Jinja file in place of the model's own."""
     structured: Literal["auto", "json_schema", "prompt"] = "auto"
     """Judge and extractor: the endpoint's `json_schema`, the schema in words, or the first where it is accepted."""
     concurrency: int = Field(1024, ge=1)
@@ -118,17 +115,19 @@ class Seat(BaseModel):
 
     @model_validator(mode="after")
     def _template_in_process(self) -> Seat:
-        if self.chat_template is not None and not self.model.startswith("hf:"):
-            raise ValueError(f"chat_template is for hf: seats; the server of {self.model!r} renders with its own")
+        known = known_of(self.model)
+        if self.chat_template is not None and not (known is not None and known.chat_template):
+            takes = ", ".join(f"{name}:" for name in names_where("chat_template"))
+            raise ValueError(f"chat_template is for {takes} seats; the server of {self.model!r} renders with its own")
         return self
 
     @field_validator("model")
     @classmethod
     def _no_secret_in_the_url(cls, model: str) -> str:
-        provider, _, rest = model.partition(":")
-        if provider in ("hf", "scripted"):
+        known = known_of(model)
+        if known is not None and not known.remote:
             return model
-        for url in rest.partition("@")[2].split(","):
+        for url in model.partition("@")[2].split(","):
             if "@" in authority(url.strip()):
                 raise ValueError(
                     f"the URL of a seat holds a user or a password, which would stand in files; {KEY_GOES}"

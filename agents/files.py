@@ -18,6 +18,7 @@ from typing import Any, TextIO, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from .errors import StageError
+from .text import first_line
 
 M = TypeVar("M", bound=BaseModel)
 STAGES = ("index", "exam", "collect", "dataset", "evaluate", "leaderboard")
@@ -114,12 +115,7 @@ def read_json(path: Path, made_by: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise StageError(f"{path} is not JSON ({brief(error)}): {made_anew(path, made_by)}") from None
-
-
-def brief(error: Exception) -> str:
-    """The first line of an error, or its kind."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise StageError(f"{path} is not JSON ({first_line(error)}): {made_anew(path, made_by)}") from None
 
 
 def read_model(path: Path, model: type[M], made_by: str) -> M:
@@ -174,7 +170,7 @@ def read_lines_kept(path: Path, made_by: str | None = None) -> tuple[list[dict[s
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            remarks.append(f"line {number}: not JSON ({brief(error)})")
+            remarks.append(f"line {number}: not JSON ({first_line(error)})")
             continue
         if isinstance(row, dict):
             rows.append(row)

@@ -15,9 +15,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from .answers import fold
 from .context import Context
 from .models.desk import call
-from .models.structured import writable
 from .prompts import prompt
 from .state import Spent
+from .text import writable
 
 PREFIX_CHARS = 300
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from .errors import FolderError
 from .files import write_json
 from .storage import storage_error
+from .text import shortened
 
 RECORD = ".retort-made.json"
 """File of a folder that a command made: which command, and size and SHA-256 of every file."""
@@ -45,9 +46,9 @@ def unusable(folder: Path, error: OSError | ValueError) -> Exception:
         cause = CAUSES.get(error.errno or 0, error.strerror or str(error))
     else:
         cause = str(error)  # a NUL in a path
-    shown = str(folder)
-    shown = shown if len(shown) <= 200 else f"{shown[:200]}..."
-    return FolderError(f"{shown!r} cannot be used as a folder: {cause}; {OTHER}, under one that you may write")
+    return FolderError(
+        f"{shortened(folder, 200)!r} cannot be used as a folder: {cause}; {OTHER}, under one that you may write"
+    )
 
 
 def entries(folder: Path) -> list[str]:

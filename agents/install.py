@@ -25,6 +25,11 @@ def install_line(extra: str) -> str:
     return f"pip install '{source_of(extra)}'"
 
 
+def pip_line(module: str) -> str:
+    """The line that installs another project's package in which a module lies."""
+    return f"pip install {module.partition('.')[0].replace('_', '-')}"
+
+
 def source_of(extra: str, paths: Sequence[str] | None = None) -> str:
     """What pip is to be given for an extra of an installed Retort: a folder, `NAME @ URL`, or the name for the index.
 

@@ -16,9 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from .answers import LETTERS, Final, fold, stands_in
 from .context import Context
-from .models.structured import ask_structured, fenced, writable
+from .models.structured import ask_structured, fenced
 from .prompts import prompt
 from .state import Spent
+from .text import shortened, writable
 
 REASON_CHARS = 300
 QUESTION_CHARS = 2000
@@ -88,12 +89,14 @@ async def judge(
 
 def shown(question: str, options: Sequence[str], final: Final, passages: Sequence[str]) -> str:
     """The message that the judge reads, bounded whatever the episode brought."""
-    lettered = [f"{letter}) {cut(option, OPTION_CHARS)}" for letter, option in zip(LETTERS, options, strict=False)]
-    quotes = [cut(fold(quote), QUOTE_CHARS) for quote in final.quotes[:MOST_QUOTES]]
-    sections = [("question", cut(question, QUESTION_CHARS))]
+    lettered = [
+        f"{letter}) {shortened(option, OPTION_CHARS)}" for letter, option in zip(LETTERS, options, strict=False)
+    ]
+    quotes = [shortened(fold(quote), QUOTE_CHARS) for quote in final.quotes[:MOST_QUOTES]]
+    sections = [("question", shortened(question, QUESTION_CHARS))]
     if lettered:
         sections.append(("options", "\n".join(lettered)))
-    sections.append(("answer", cut(final.answer or "(none)", ANSWER_CHARS)))
+    sections.append(("answer", shortened(final.answer or "(none)", ANSWER_CHARS)))
     sections.append(("quotes", "\n".join(quotes) or "(none)"))
     chosen = nearest(passages, final.quotes)
     sections += [(f"passage {number}", text) for number, text in enumerate(chosen, 1)]
@@ -122,19 +125,13 @@ def round_quote(passage: str, quotes: Sequence[str]) -> str:
     if len(passage) <= PASSAGE_CHARS:
         return passage
     title, _, text = passage.partition("\n")
-    title = cut(title, OPTION_CHARS)
+    title = shortened(title, OPTION_CHARS)
     room = PASSAGE_CHARS - len(title) - 5  # a line break and two ellipses with their blanks
     places = [re.search(r"\s+".join(map(re.escape, quote.split())), text) for quote in quotes]
     at = min((place.start() for place in places if place), default=0)
     start = max(0, min(at - room // 4, len(text) - room))
     end = start + room
     return f"{title}\n{'… ' if start else ''}{text[start:end]}{' …' if end < len(text) else ''}"
-
-
-def cut(text: str, characters: int) -> str:
-    """The text, cut with an ellipsis where it is longer."""
-    text = text.strip()
-    return text if len(text) <= characters else text[: characters - 2].rstrip() + " …"
 
 
 def critique_of(judgement: Judgement) -> str:

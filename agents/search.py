@@ -21,12 +21,12 @@ from .corpus.chunks import Chunk
 from .corpus.index import words
 from .errors import ProviderError
 from .extractor import LATE, extracted_lines
-from .models import REMOTE, split_spec
 from .models.desk import call
 from .models.meter import count
-from .models.structured import writable
 from .prompts import prompt
+from .providers import provider_of, split_spec
 from .state import Spent
+from .text import writable
 
 NOTHING = "nothing found"
 LINE_CHARS = 240
@@ -97,7 +97,7 @@ async def copied_lines(
 ) -> tuple[str, list[Spent]]:
     """What the extract seat copies out of a passage; lines that do not stand in it are thrown away."""
     seat = context.team.extract or context.team.reason
-    if split_spec(seat.model)[0] in REMOTE:  # asked for a structured reply; a small student copies plain lines
+    if provider_of(split_spec(seat.model)).remote:  # asked for a structured reply; a small student copies plain lines
         lines, spent, mended = await extracted_lines(seat, query, passage.title, passage.text, seconds=seconds)
         count(*mended)
         if LATE in mended:

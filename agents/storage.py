@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from .errors import StorageError
+from .text import shortened
 
 AGAIN = "then run the same command again: what was recorded is kept"
 ELSEWHERE = f"make it writable, or name another run folder with --run, {AGAIN}"
@@ -63,7 +64,7 @@ def storage_error(error: BaseException, path: Path | None = None) -> StorageErro
     cause, step = found
     # Where a file is moved to its place, the second name is the place.
     named = getattr(error, "filename2", None) or getattr(error, "filename", None) or path or "the run folder"
-    named = named if len(str(named)) <= 300 else f"{str(named)[:300]}..."
+    named = shortened(named, 300)
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return StorageError(f"{named}: {cause} ({said}); {step}")
 

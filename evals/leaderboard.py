@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.errors import BoardError, StageError
+from agents.errors import BoardError, SeatError, StageError
 from agents.files import write_json, write_jsonl, write_text
+from agents.providers import split_spec
 from agents.task import LEVELS, Form, Task
 from graphs.trajectory import Trajectory
 
@@ -248,13 +249,20 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def seat_name(seat: str, run: Path) -> str:
     """A seat's spec without this machine's paths: relative to the run where it lies in it, else its last part."""
-    if seat.startswith("scripted:"):
-        return seat.partition("@")[0]
-    provider, colon, model = seat.partition(":")
-    if not colon or not Path(model).is_absolute():
+    try:
+        spec = split_spec(seat)
+    except SeatError:  # of a run that was played where another package was installed
         return seat
-    path, root = Path(model), run.resolve()
-    return f"{provider}:{path.relative_to(root) if path.is_relative_to(root) else path.name}"
+    root = run.resolve()
+
+    def shown(name: str) -> str:
+        path = Path(name)
+        if not path.is_absolute():
+            return name
+        return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+
+    url = spec.url if spec.url and not Path(spec.url).is_absolute() else None
+    return spec._replace(provider=shown(spec.provider), model=shown(spec.model), url=url).line
 
 
 def write_leaderboard(run: Path, board: Leaderboard) -> None:

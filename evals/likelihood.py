@@ -25,9 +25,10 @@ from tqdm import tqdm
 from agents.bars import bars_off
 from agents.errors import SeatError
 from agents.files import read_models, write_jsonl
-from agents.models import close_seats, open_seat, split_spec
+from agents.models import close_seats, open_seat
 from agents.models.rendering import render
 from agents.prompts import prompt
+from agents.providers import names_where, provider_of, split_spec
 from agents.task import Task
 from agents.tools import close_kits
 from graphs.episode import Table
@@ -51,7 +52,7 @@ def weighed_key(task: Task, table: Table) -> str:
 
 def can_weigh(model: str) -> bool:
     """Whether a seat's model lies in this process: endpoints do not tell the log-probabilities of a prompt."""
-    return split_spec(model)[0] == "hf"
+    return provider_of(split_spec(model)).weighable
 
 
 def weigh(path: Path, tasks: Sequence[Task], table: Table, *, title: str = "weigh") -> list[Weighed]:
@@ -65,7 +66,8 @@ def weigh(path: Path, tasks: Sequence[Task], table: Table, *, title: str = "weig
     """
     seat = table.context.team.reason
     if not can_weigh(seat.model):
-        raise SeatError(f"seat {seat.model!r} cannot be asked for likelihoods: only hf seats can")
+        able = ", ".join(names_where("weighable"))
+        raise SeatError(f"seat {seat.model!r} cannot be asked for likelihoods: only seats of {able} can")
     wanted = {weighed_key(task, table): task for task in tasks}
     rows = read_models(path, Weighed, "evaluate") if path.exists() else []
     known = {row.key: row for row in rows if row.key in wanted}

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.context import Mode
+from agents.providers import known_of, split_spec
+from agents.providers.scripted import DEMONSTRATOR_KIND, demonstrates
 from agents.task import Form, Level
 
 from .baselines import Baseline
@@ -15,7 +17,6 @@ from .places import How, Split
 from .scores import Column
 from .stats import Interval, wilson
 
-DEMONSTRATOR = "scripted demonstrator, no LLM"
 Role = Literal["base", "teacher", "baseline", "trivial"]
 
 
@@ -34,22 +35,23 @@ class ArmSpec(Record):
     mode: Mode = "react"
     """cot, answer: closed book, the same board with search taken away."""
     seat: str = ""
-    """Spec of the reasoning agent's seat; `scripted:answer-key...` is called what it is."""
+    """Spec of the reasoning agent's seat; the demonstrator is called what it is."""
     choice: How = "graph"
     """How it sits the choice form where that is not the primary one."""
 
     @property
     def demonstrator(self) -> bool:
         """Whether the player is the script that holds the answer key."""
-        return self.seat.startswith("scripted:answer-key")
+        return demonstrates(self.seat)
 
     @property
     def kind(self) -> str:
         """The player in plain words."""
         if self.demonstrator:
-            return DEMONSTRATOR
-        script = " (a script, no LLM)" if self.seat.startswith("scripted:") else ""
-        return self.player + script + (", closed book" if self.mode != "react" else "")
+            return DEMONSTRATOR_KIND
+        known = known_of(self.seat)
+        note = known.note(split_spec(self.seat)) if known is not None else ""
+        return self.player + (f" ({note})" if note else "") + (", closed book" if self.mode != "react" else "")
 
 
 class Rate(Record):

@@ -17,6 +17,7 @@ from typing import Any
 from agents.files import write_json, write_text
 from agents.models.bases import bases
 from agents.models.weights import Weights
+from agents.providers.hf import hf_line
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def write_seat(folder: Path, *, trained: str, method: str, base: str, transport:
     """Write seat.toml: how to seat this student."""
     lines = [
         "# A student as a seat. A path in this file is relative to its folder.",
-        'spec = "hf:."',
+        f"spec = {json.dumps(hf_line('.'))}",
         f"transport = {json.dumps(transport)}",
         f"trained = {json.dumps(trained)}",
         f"method = {json.dumps(method)}",

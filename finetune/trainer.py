@@ -29,6 +29,7 @@ from agents.errors import StageError, need
 from agents.files import read_json, write_json
 from agents.models.engine import default_device, load_model
 from agents.models.weights import Weights
+from agents.text import first_line
 
 from .memory import kept_memory
 from .merge import merged
@@ -175,7 +176,7 @@ def layers_named(section: str, config: TrainConfig) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        said = first_line(error)
         if config.method == "full" or "arget" not in said:
             raise
         raise StageError(

@@ -12,13 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import agents.models
 from agents.context import Board, Context, Seat, Team
 from agents.errors import SeatError
-from agents.models import split_spec
 from agents.models.templates import template_text
 from agents.models.weights import find_weights
 from agents.prompts import every_prompt
+from agents.providers import ModelFiles, provider_of, split_spec
 from agents.task import Form, Task
 from agents.tools import offered
 
@@ -30,9 +29,6 @@ NO_PLAY = frozenset({"checkpoints", "contents", "labels"})
 """Modules that tell of an episode or of files, and do not decide how an episode goes."""
 NO_PLAYER = frozenset({"model", "timeout", "key_env", "concurrency", "price"})
 """Fields of a seat that do not change what it says; `model` is taken apart."""
-PLAYER_CODE = {"scripted": ("scripted.py",), "hf": ("engine.py", "hf.py")}
-"""Provider -> files of agents/models that are the player themselves. The client of an endpoint is none: what its model
-answers is paid for, and an upgrade of the client must not send all of it to be played again."""
 SCRIPTS = frozenset({".cjs", ".js", ".mjs", ".py", ".rb", ".sh", ".ts"})
 """Suffixes of files on an MCP server's command line that are its code; others may be data that it writes itself."""
 NOTES = frozenset({"README.md", "losses.jsonl", "proofs.json", "seat.toml", "training.json"})
@@ -134,10 +130,9 @@ def weights_digest(name: str) -> str:
 
 
 @cache
-def player_code(provider: str) -> list[str]:
+def player_code(files: tuple[Path, ...]) -> list[str]:
     """Hashes of the source that is the player, as it was when this process first asked."""
-    home = Path(str(agents.models.__file__)).parent
-    return [file_digest(home / name) for name in PLAYER_CODE[provider]]
+    return [file_digest(path) for path in files]
 
 
 def seat_parts(seat: Seat) -> dict[str, Any]:
@@ -146,18 +141,21 @@ def seat_parts(seat: Seat) -> dict[str, Any]:
     A model in a folder goes by the content of its files, wherever they lie. One behind an endpoint goes by its name:
     the same model at another URL is the same player, as it is with other prices, keys, waits and calls in flight.
     """
-    provider, model, url = split_spec(seat.model)
-    parts: dict[str, Any] = {"provider": provider, **seat.model_dump(exclude=set(NO_PLAYER))}
+    spec = split_spec(seat.model)
+    provider = provider_of(spec)
+    parts: dict[str, Any] = {"provider": Path(spec.provider).name, **seat.model_dump(exclude=set(NO_PLAYER))}
     if seat.chat_template is not None:
         parts["chat_template"] = digest(template_text(seat.chat_template))
-    if provider in PLAYER_CODE:
-        parts["code"] = player_code(provider)
-    if provider == "scripted":
-        parts |= {"model": model, "script": file_digest(Path(url)) if url and Path(url).exists() else None}
-    elif provider == "hf" or (provider == "vllm" and Path(model).is_dir()):
-        parts["weights"] = weights_digest(model)
-    else:
-        parts["model"] = model
+    code = provider.code(spec)
+    if code:
+        parts["code"] = player_code(code)
+    for name, what in provider.identity(spec).items():
+        if isinstance(what, ModelFiles):
+            parts[name] = weights_digest(what.name)
+        elif isinstance(what, Path):
+            parts[name] = file_digest(what) if what.is_file() else None
+        else:
+            parts[name] = what
     return parts
 
 

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 2
     if arguments.command == "doctor":
-        from .doctor.rooms import shadowed
+        from .doctor.machine import shadowed
 
         said = shadowed()  # before anything of ours is imported by a name that another distribution has taken
         if said:

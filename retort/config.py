@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,18 +19,19 @@ from agents.corpus.indexes import IndexConfig
 from agents.corpus.sources import CorpusConfig
 from agents.errors import ConfigError, SeatError, StageError
 from agents.files import write_text
-from agents.models import split_spec
 from agents.models.meter import Budget
-from agents.models.script_names import SCRIPTS, script_of
+from agents.providers import known_of, known_provider, names_where, split_spec
+from agents.providers.scripted import DEMONSTRATOR
 from agents.redaction import redacted
 from agents.task import Form
+from agents.text import shortened
 from distill.dataset import DatasetConfig
 from distill.exam.build import ExamConfig
 from evals.scores import DEFAULT
 from finetune.methods import in_order, short, weighed
 from finetune.settings import TrainConfig
 
-from .config_errors import ExecutorName, explain, mended_by, shortened
+from .config_errors import ExecutorName, explain, mended_by
 from .overrides import Override, applied, blamed
 from .paths import absolute
 from .sections import settings_of, with_sections
@@ -141,10 +141,10 @@ class Arm(Section):
     mode: Mode = "react"
     """cot, answer: closed book, nothing to search."""
     choice: Literal["auto", "graph", "likelihood", "off"] = "auto"
-    """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options (hf seats).
+    """How it sits the choice form beside a primary free one: graph plays, likelihood weighs the options.
 
-    auto: base, what learnt only text, and closed books are weighed where their seat is `hf:`, and left out where it is
-    an endpoint; all others play. off: it is left out.
+    auto: base, what learnt only text, and closed books are weighed where their model is in this process, and left out
+    where it is behind an endpoint; all others play. off: it is left out.
     """
 
     def in_choice(self, model: str) -> Literal["graph", "likelihood", "none"]:
@@ -153,16 +153,19 @@ class Arm(Section):
         Raises:
             ConfigError: its options are to be weighed, and its seat is not in this process.
         """
-        provider = split_spec(model)[0]
-        if self.choice == "likelihood" and provider != "hf":
+        known = known_of(model)
+        weighable = known is not None and known.weighable
+        if self.choice == "likelihood" and not weighable:
+            kinds = " or ".join(names_where("weighable"))
             raise ConfigError(
-                f"arm {self.name!r}: choice = 'likelihood' needs an hf seat, not {model!r}: set 'graph' or 'off'"
+                f"arm {self.name!r}: choice = 'likelihood' needs an {kinds} seat, not {model!r}: set 'graph' or 'off'"
             )
         if self.choice != "auto":
             return "none" if self.choice == "off" else self.choice
-        if provider == "scripted" or (self.mode == "react" and self.team != "base" and not weighed(self.team)):
+        script = known is not None and not known.language_model
+        if script or (self.mode == "react" and self.team != "base" and not weighed(self.team)):
             return "graph"
-        return "likelihood" if provider == "hf" else "none"
+        return "likelihood" if weighable else "none"
 
 
 class EvaluateConfig(Section):
@@ -294,29 +297,12 @@ class RunConfig(Section):
 def checked_spec(model: str) -> None:
     """Raise ValueError, as validators must, for a seat line that names no provider, no script, or no address."""
     try:
-        provider, name, url = split_spec(model)
+        spec = split_spec(model)
     except SeatError as error:
-        raise ValueError(redacted(shortened(error, 300))) from None
-    if provider == "scripted" and (name.partition("?")[0] not in SCRIPTS or (name == "lines" and not url)):
-        raise ValueError(f"seat {shortened(model)!r}: scripted seats are scripted:answer-key and scripted:lines@FILE")
-    if provider == "scripted":
-        try:
-            script_of(name)
-        except SeatError as error:
-            raise ValueError(str(error)) from None
-    if provider in ("openai", "vllm") and url is not None:
-        try:
-            parts = urlsplit(url)
-            wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
-        except ValueError:
-            wrong = True
-        if wrong:
-            said = redacted(shortened(model))
-            raise ValueError(f"seat {said!r}: what follows @ is no address, write http(s)://HOST[:PORT]/v1")
-
-
-DEMONSTRATOR = "scripted:answer-key"
-"""The seat without a file: the pipeline gives it the run's own exam."""
+        raise ValueError(shortened(redacted(str(error)), 300)) from None
+    known = known_provider(spec.provider)
+    if known is not None:
+        known.check(spec)
 
 
 def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:

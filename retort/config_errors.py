@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 from agents.context import Seat
 from agents.errors import ConfigError
 from agents.redaction import redacted
+from agents.text import shortened
 from finetune.methods import methods
 from graphs.runner.executors import executors
 
@@ -23,12 +24,6 @@ def known_executor(name: str | None) -> str | None:
 
 
 ExecutorName = Annotated[str | None, AfterValidator(known_executor)]
-
-
-def shortened(value: object, most: int = 120) -> str:
-    """A value as text of at most so many characters."""
-    text = str(value)
-    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def first_problem(error: ValidationError) -> Any:

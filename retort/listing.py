@@ -12,6 +12,7 @@ from typing import Any
 from agents.errors import StageError
 from agents.files import read_jsonl, read_models
 from agents.task import LEVELS, Split, Task, is_right
+from agents.text import shortened
 from evals.places import score_files
 from evals.report.collected import sorting
 from graphs.labels import LABELS
@@ -219,5 +220,4 @@ def line(episode: Episode) -> str:
 
 def short(text: str, most: int) -> str:
     """`text` on one line of at most `most` characters."""
-    flat = printable(" ".join(text.split()))
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
+    return shortened(printable(" ".join(text.split())), most)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.errors import ConfigError, SeatError
+from agents.providers import known_of, split_spec
 
 if TYPE_CHECKING:
     from .config import RunConfig
@@ -52,10 +53,14 @@ def settle(config: RunConfig) -> str | None:
 
 
 def models(config: RunConfig) -> list[str]:
-    """Names of the models that this process opens: the student's base and the hf seats."""
+    """Names of the models that this process opens: the student's base and those of seats in process."""
     seats = [seat for team in config.teams.values() for seat in team.named("").seats().values()]
     seats += config.evaluate.seats.values()
-    return [config.student.base, *(seat.model.removeprefix("hf:") for seat in seats if seat.model.startswith("hf:"))]
+    opened = ((known_of(seat.model), seat) for seat in seats)
+    return [
+        config.student.base,
+        *(split_spec(seat.model).model for known, seat in opened if known is not None and known.weighable),
+    ]
 
 
 def on_hub(names: Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.context import Seat
 from agents.corpus.indexes import IndexConfig
-from agents.models import split_spec
+from agents.providers import known_provider, split_spec
 
 if TYPE_CHECKING:
     from .config import RunConfig, SeatedTeam
@@ -77,14 +77,12 @@ def absolute_team(team: SeatedTeam, root: Path) -> SeatedTeam:
     def fix(seat: Seat | None) -> Seat | None:
         if seat is None:
             return None
-        provider, name, url = split_spec(seat.model)
-        seat = seat.model_copy(update={"chat_template": absolute_file(seat.chat_template, root)})
-        if provider == "scripted" and url:
-            return seat.model_copy(update={"model": f"{provider}:{name}@{(root / url).resolve()}"})
-        if provider in ("hf", "vllm") and (root / name).is_dir():
-            at = f"@{url}" if url else ""
-            return seat.model_copy(update={"model": f"{provider}:{(root / name).resolve()}{at}"})
-        return seat
+        spec = split_spec(seat.model)
+        known = known_provider(spec.provider)
+        own = spec._replace(provider=absolute_tool(spec.provider, root))  # a registered name is no tool's
+        found = own if known is None else known.absolute(spec, root)
+        line = seat.model if found == spec else found.line
+        return seat.model_copy(update={"model": line, "chat_template": absolute_file(seat.chat_template, root)})
 
     roles = team.named("").seats()
     return team.model_copy(update={role: fix(seat) for role, seat in roles.items()})

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.context import Seat
 from agents.folders import is_run_folder
-from agents.models import split_spec
+from agents.models.prices import costs
 from agents.prompts import prompt
+from agents.providers.hf import hf_line
 from agents.reason import ask
 from agents.task import Form, Task
 from graphs.contents import recall, remember
@@ -175,7 +176,7 @@ def count(made: Plan, collects: bool, evaluates: bool) -> None:
         trained |= {name: f"students/{name}" for name in names}
         for arm in config.arms():
             own = arm.team not in config.teams
-            seat = Seat(model=f"hf:{trained[arm.team]}") if own else config.teams[arm.team].reason
+            seat = Seat(model=hf_line(trained[arm.team])) if own else config.teams[arm.team].reason
             for form in config.evaluate.forms:
                 asked = [task for task in tasks if form == "free" or task.options]
                 primary = form == config.evaluate.forms[0]
@@ -270,8 +271,6 @@ class Planned:
 def scaled(name: str, whole: Estimate, episodes: int, seat: Seat) -> Planned:
     """One line of the plan, scaled from all episodes to those that are left."""
     share = episodes / whole.episodes if whole.episodes else 0.0
-    provider, _, url = split_spec(seat.model)
-    paid = provider in ("openai", "langchain") or (provider == "vllm" and url is not None)
     calls, prompts, replies = (round(number * share) for number in whole[1:])
     usd = seat.price.usd(prompts, replies) if seat.price else None
-    return Planned(name, seat.model, paid, episodes, calls, prompts, replies, usd)
+    return Planned(name, seat.model, costs(seat), episodes, calls, prompts, replies, usd)

@@ -9,10 +9,12 @@ from agents.context import Context, Mode, Seat, Team, Verify
 from agents.errors import StageError
 from agents.files import read_models
 from agents.folders import absolute
+from agents.providers.hf import hf_line
+from agents.providers.scripted import with_exam
 from agents.task import Form, Task
 from graphs.trajectory import digest
 
-from .config import DEMONSTRATOR, RunConfig, write_resolved
+from .config import RunConfig, write_resolved
 from .folders import check_place, claim
 
 
@@ -59,23 +61,20 @@ class RunFolder:
             )
             team = Team(name=name, reason=seat)
 
-        def keyed(seat: Seat) -> Seat:
-            if seat.model.startswith(DEMONSTRATOR) and "@" not in seat.model:
-                return seat.model_copy(update={"model": f"{seat.model}@{self.folder / 'exam.jsonl'}"})
-            return seat
-
-        return team.model_copy(update={role: keyed(seat) for role, seat in team.seats().items()})
+        lines = {role: with_exam(seat.model, self.folder / "exam.jsonl") for role, seat in team.seats().items()}
+        seats = {role: seat.model_copy(update={"model": lines[role]}) for role, seat in team.seats().items()}
+        return team.model_copy(update=seats)
 
     def student_model(self, name: str) -> str:
         """The hf seat of base, of what a training made, or of student, which is what the last one made."""
         if name == "base":
-            return f"hf:{self.config.student.base}"
+            return hf_line(self.config.student.base)
         names = self.config.student.trainings
         stage = name if name in names else names[-1]
         folder = self.folder / "students" / stage
         if not folder.exists():
             raise StageError(f"{folder} is not there: run the stage {stage!r} first")
-        return f"hf:{folder}"
+        return hf_line(folder)
 
     def collecting(self, mode: Mode, form: Form = "free") -> Context:
         """The context of collected episodes: held-out pages barred, faults put in where the config says."""

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from agents.context import Board, Context, Limits, Mode, Seat, Team, ToolFaults, Verify
 from agents.errors import ConfigError, StageError
+from agents.providers.hf import hf_line
+from agents.providers.scripted import DEMONSTRATOR
 from agents.redaction import redacted
 from agents.task import Form
 
@@ -154,7 +156,7 @@ def offered_by(folder: Path) -> tuple[Offer, str]:
     from .pipeline import Run
 
     if not (folder / "run.toml").exists():
-        teacher = Team(name=TEACHER, reason=Seat(model=f"scripted:answer-key@{folder / 'exam.jsonl'}"))
+        teacher = Team(name=TEACHER, reason=Seat(model=f"{DEMONSTRATOR}@{folder / 'exam.jsonl'}"))
         teams = {TEACHER: teacher, STUDENT: trained(folder, StudentConfig().trainings)}
         return Offer(teams, str(folder / "library"), None, Board(), None), TEACHER
     run = Run(load_config(folder), folder)
@@ -173,7 +175,7 @@ def offered_by(folder: Path) -> tuple[Offer, str]:
 
 def trained(folder: Path, trainings: Sequence[str]) -> Team:
     """The student that the last of some trainings makes, whether it is there or not."""
-    return Team(name=STUDENT, reason=Seat(model=f"hf:{folder / 'students' / trainings[-1]}"))
+    return Team(name=STUDENT, reason=Seat(model=hf_line(folder / "students" / trainings[-1])))
 
 
 def read(model: type[Choice], given: Mapping[str, Any]) -> Choice:

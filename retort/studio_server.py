@@ -10,22 +10,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
-import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from agents.errors import RetortError, need
 from agents.files import write_json
+from agents.models.local_servers import end, free_port, reply_of, wait_until
 
 from .folders import check_run
 from .studio_settings import GRAPHS, STUDIO, TOKEN, settings, token
@@ -35,7 +33,6 @@ from .trust import AGREED
 PORT = 2024
 START_SECONDS = 120.0
 """Two seconds are usual; a busy machine takes its time to import."""
-END_SECONDS = 20.0
 
 CAN_DO = """
 In Studio: choose the assistant and open the thread; every step can be looked at, edited and forked.
@@ -135,7 +132,7 @@ def served(run_folder: Path, port: int | None) -> Iterator[tuple[str, subprocess
                 start_new_session=True,  # Control-C reaches this process alone, which then ends the server
             )
         try:
-            wait_until(lambda: answers(url), process, log)
+            wait_until(lambda: answers(url), process, log, START_SECONDS)
             yield url, process, log
         finally:
             end(process)
@@ -155,47 +152,20 @@ def environment(run_folder: Path) -> dict[str, str]:
 
 def checked_port(port: int | None) -> int:
     """A port that nothing listens on: the given one, else 2024, else any; `langgraph dev` would move on silently."""
-    for wanted in (PORT, 0) if port is None else (port,):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", wanted))
-            except (OSError, OverflowError):
-                continue
-            return int(probe.getsockname()[1])
+    found = free_port(*((PORT, 0) if port is None else (port,)))
+    if found is not None:
+        return found
     raise RetortError(f"port {port!r} cannot be used: end what listens there, or give another with --port")
 
 
 def answers(url: str) -> bool:
-    """Whether the server is up and serves these graphs; asked directly, whatever proxy the environment names."""
+    """Whether the server is up and serves these graphs."""
     asked = urllib.request.Request(f"{url}/assistants/search", b"{}", {"Content-Type": "application/json"})
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(asked, timeout=10) as reply:
+        with reply_of(asked, 10.0) as reply:
             return {row["graph_id"] for row in json.load(reply)} >= set(GRAPHS)
-    except (OSError, ValueError, urllib.error.URLError):
+    except (OSError, ValueError):
         return False
-
-
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return when the server is ready; RetortError with the end of its log where it does not get there."""
-    limit = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < limit:
-        if ready():
-            return
-        time.sleep(0.2)
-    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
-    raise RetortError(f"the server did not start (status {process.poll()!r}); its log ends:\n{tail}")
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End the server, kindly first."""
-    process.terminate()
-    try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextmanager

@@ -23,10 +23,10 @@ from agents.context import Board, McpServer, Seat
 from agents.corpus.indexes import IndexConfig
 from agents.errors import RetortError, SeatError, TrustError
 from agents.files import write_json
-from agents.models import split_spec
 from agents.models.bases import tiny_base
 from agents.models.templates import BUNDLED, template_text
 from agents.models.weights import find_weights
+from agents.providers import known_provider, own_place, split_spec
 from agents.redaction import redacted
 from graphs.contents import sha256_of
 
@@ -125,18 +125,19 @@ def code_of(place: str) -> list[str | None]:
 
 
 def classes(role: str, seat: Seat) -> Iterator[Item]:
-    """The class of a LangChain seat: its module is imported, and gets prompts and key."""
-    provider, name, url = split_spec(seat.model)
-    if provider != "langchain":
+    """A module that a seat's line names, as class or as provider: it is imported, and gets prompts and key."""
+    spec = split_spec(seat.model)
+    known, url = known_provider(spec.provider), spec.url
+    place = own_place(spec) if known is None else known.imports(spec)
+    if place is None:
         return
-    place = name.partition(":")[0].rpartition(".")[0]
     # A key_env other than the default is handed over wherever the class sends it.
     given = f", and is given ${seat.key_env}" if seat.key_env != OPENAI else ""
     where = f", for {url}" if url else ""
     yield item(
         f"the seat {role} imports {place}: its code runs here{where}{given}",
         "class",
-        name.partition(":")[0],
+        spec.provider if known is None else spec.model.partition(":")[0],
         url or "",
         seat.key_env,
         code_of(place),
@@ -191,8 +192,9 @@ def templates(config: RunConfig) -> Iterator[Item]:
     seats = [seat for team, seated in config.teams.items() for seat in seated.named(team).seats().values()]
     for seat in [*seats, *config.evaluate.seats.values()]:
         yield from template(seat.chat_template)
-        provider, model, _ = split_spec(seat.model)
-        models += [model] if provider == "hf" else []
+        spec = split_spec(seat.model)
+        known = known_provider(spec.provider)
+        models += [spec.model] if known is not None and known.weighable else []
     for model in models:
         yield from carried(model)
 
@@ -246,14 +248,16 @@ def ours() -> set[str]:
 
 def sent(role: str, seat: Seat) -> Iterator[Item]:
     """The key that a seat sends to an address elsewhere, where its variable is set."""
-    provider, _, url = split_spec(seat.model)
-    if provider not in ("openai", "vllm") or not os.environ.get(seat.key_env):
-        return
-    for each in (url or "").split(","):
+    spec = split_spec(seat.model)
+    known = known_provider(spec.provider)
+    if known is None or not known.remote or known.imports(spec) or not os.environ.get(seat.key_env):
+        return  # one that imports a module is told with its key above
+    for each in (spec.url or "").split(","):
         if each and urlsplit(each.strip()).hostname not in HERE:
             yield item(f"the seat {role} sends ${seat.key_env} to {each}", "key", each, seat.key_env)
-    if not url and seat.key_env != OPENAI:
-        yield item(f"the seat {role} sends ${seat.key_env} to OpenAI", "key", "", seat.key_env)
+    if not spec.url and known.paid(spec) and seat.key_env != OPENAI:
+        where = ", ".join(known.endpoints(spec)) or f"the endpoint of {spec.provider}"
+        yield item(f"the seat {role} sends ${seat.key_env} to {where}", "key", where, seat.key_env)
 
 
 def trained(folder: Path) -> list[Item]:

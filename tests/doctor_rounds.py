@@ -29,9 +29,9 @@ def seat(url: str, model: str = "base", **values: Any) -> dict[str, Any]:
 
 
 async def probed(folder: Path, teams: dict[str, Any], seconds: float = 10.0, **sections: Any) -> list[Section]:
-    """The sections of the seats and the base, without those of corpus and machine."""
+    """The sections of the seats and the base, without those of corpus, index and machine."""
     every = await rounds(run_of(folder, teams, **sections), seconds=seconds)
-    return [section for section in every if section.title not in ("corpus", "machine")]
+    return [section for section in every if section.title.partition(":")[0] not in ("corpus", "index", "machine")]
 
 
 def names(sections: list[Section], *severities: str) -> set[str]:

@@ -22,7 +22,7 @@ from agents.context import Board, Limits
 from agents.install import install_line
 from retort.doctor import doctor
 from retort.doctor.machine import STUDIO_PORT, extras, ports, writable
-from retort.doctor.need import longest_chunk, need
+from retort.doctor.prompts import longest_chunk, need
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -127,7 +127,7 @@ def test_a_run_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
 
 
 INTRUDER = (
-    "import sys; from retort.doctor.rooms import shadowed; said = shadowed(); print(said); sys.exit(said is not None)"
+    "import sys; from retort.doctor.machine import shadowed; said = shadowed(); print(said); sys.exit(said is not None)"
 )
 
 

@@ -22,7 +22,7 @@ from agents.models.meter import Budget
 from graphs.board import board_hash, board_parts
 from retort.cli import main
 from retort.config import load_config
-from retort.doctor.index import index_findings
+from retort.doctor.before import index_findings
 from retort.pipeline import Run
 from retort.stages import looked_at, parts_of
 from retort.table import STAGES
@@ -158,7 +158,7 @@ def test_a_missing_package_is_told_with_the_line_that_installs_it(tmp_path: Path
         "import sys\n"
         "from agents.corpus.indexes import IndexConfig\n"
         "from agents.models.meter import Budget\n"
-        "from retort.doctor.index import index_findings\n"
+        "from retort.doctor.before import index_findings\n"
         f"config = IndexConfig.model_validate(dict(kind='dense', model={str(model)!r}))\n"
         "sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
         "print(index_findings(config, Budget())[0])\n"

@@ -13,7 +13,7 @@ import pytest
 
 from agents.errors import MissingExtra
 from agents.install import CHECKOUT, DISTRIBUTION, install_line, source_of
-from retort.doctor.rooms import OURS, namesake
+from retort.doctor.machine import OURS, namesake
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "Makefile", ROOT / "pyproject.toml"]

@@ -18,10 +18,11 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from agents.context import Price, Seat
 from agents.errors import ProviderError, SeatError
-from agents.models import close_seats, open_seat, split_spec
+from agents.models import close_seats, open_seat
 from agents.models.desk import call
 from agents.models.prices import costs
 from agents.models.structured import takes_schema
+from agents.providers import split_spec
 from agents.redaction import redacted
 from agents.tools import SEARCH
 from graphs.board import seat_identity

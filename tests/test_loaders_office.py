@@ -15,7 +15,7 @@ from agents.corpus.loaders import markitdown
 from agents.corpus.loaders.markitdown import Office
 from retort.cli import main
 from retort.config import load_config
-from retort.doctor.material import corpus_findings
+from retort.doctor.before import corpus_findings
 
 pytest.importorskip("markitdown")
 ROOT = Path(__file__).resolve().parents[1]

@@ -142,16 +142,17 @@ NEUTRAL = {
     "agents/bars.py": "draws progress",
     "agents/errors.py": "words of errors",
     "agents/folders.py": "which folders a command may write; what reads a corpus lists it",
+    "agents/registry.py": "finds parts by name; each part is listed by its own file",
+    "agents/own_code.py": "imports the user's own modules, which are parts by themselves",
     "agents/install.py": "the install line of an error",
+    "agents/text.py": "cuts the words of errors",
     "agents/storage.py": "words of errors of files that cannot be written",
     "agents/models/meter.py": "accounts; imported by the record of an episode for a type",
     "agents/state.py": "imported by the accounts for a type",
     "agents/files.py": "reads and writes JSON lines",
     "agents/answers.py": "training reads no answer; what plays and scores lists it",
     "agents/context.py": "seats and boards; training opens no seat of a config",
-    "agents/own_code.py": "loads the user's own parts, which a stage lists themselves",
     "agents/redaction.py": "words of errors",
-    "agents/registry.py": "finds a part by its name; a stage lists the part itself",
     "agents/task.py": "imported by the context for a type",
     "graphs/contents.py": "hashes of files",
     "graphs/trajectory.py": "a hash, of the fingerprint of checkpoints",
@@ -164,7 +165,7 @@ ROWS = {"distill/dataset.py", "distill/pairs.py", "distill/rows.py"}
 ENDS = {
     ("leaderboard", name): "asks a seat for a score, which the stage evaluate does and lists"
     for name in ("agents/models/structured.py", "evals/journal.py", "graphs/board.py")
-}
+} | {("leaderboard", "agents/models/scripted.py"): "opened by a seat; a row asks the provider for words alone"}
 """(stage, module) -> why what the module imports is not looked at either."""
 
 

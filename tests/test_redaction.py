@@ -18,7 +18,7 @@ from agents.context import Context, Seat
 from agents.errors import ConfigError, ProviderError
 from agents.models import open_seat
 from agents.models.desk import call
-from agents.models.openai import MOST_SAID
+from agents.models.failures import MAX_QUOTED
 from agents.models.scripted import LineScript
 from agents.redaction import PART, redacted, secret_name, secrets_of_url, without
 from graphs.episode import Table
@@ -113,7 +113,7 @@ def test_secrets_of_a_url() -> None:
     )
 
 
-@pytest.mark.parametrize("at", range(MOST_SAID - 60, MOST_SAID + 5, 4))
+@pytest.mark.parametrize("at", range(MAX_QUOTED - 60, MAX_QUOTED + 5, 4))
 async def test_a_key_across_the_cut_of_an_error_leaves_no_head(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """An error repeats 300 characters of what an endpoint says: the key begins before the cut and ends behind it."""
     monkeypatch.setenv("RETORT_TEST_KEY", PLAIN)

@@ -13,8 +13,8 @@ from agents.context import Seat, Team
 from agents.errors import SeatError
 from agents.files import write_jsonl
 from agents.models.samples import current_sample, sampling
-from agents.models.script_names import script_of
 from agents.models.scripted import AnswerKey, open_scripted
+from agents.providers.scripted import script_of
 from agents.task import Task
 from graphs.episode import Table, play
 

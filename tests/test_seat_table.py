@@ -10,9 +10,10 @@ from openai_server import serving
 
 from agents.context import Seat
 from agents.errors import ConfigError
-from agents.models import on_azure, one_line, split_spec
+from agents.models import on_azure
 from agents.models.desk import call, one_by_one
 from agents.models.scripted import LineScript
+from agents.providers import split_spec
 from retort.config import load_config
 from retort.doctor.line import addresses
 
@@ -32,7 +33,7 @@ def test_a_name_with_an_at_sign_is_the_models_and_not_a_url(tmp_path: Path) -> N
     assert seat.model == "openai:claude%402025@https://h.invalid/v1"
     assert split_spec(seat.model) == ("openai", "claude@2025", "https://h.invalid/v1")
     assert addresses(seat)[0].model == "claude@2025"
-    assert one_line(*split_spec(seat.model)) == seat.model
+    assert split_spec(seat.model).line == seat.model
 
 
 def test_azures_query_stays_with_its_url(tmp_path: Path) -> None:

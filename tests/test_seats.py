@@ -14,9 +14,10 @@ from openai_server import serving
 
 from agents.context import Seat
 from agents.errors import MissingExtra, ProviderError, SeatError, need
-from agents.models import close_seats, open_seat, split_spec
+from agents.models import close_seats, open_seat
 from agents.models.scripted import LineScript, open_scripted
 from agents.models.vllm import start_server
+from agents.providers import split_spec
 from agents.reason import reason
 from agents.tools import SEARCH
 

@@ -13,7 +13,7 @@ from agents.corpus.sources import CorpusConfig, Source, sources
 from agents.errors import ConfigError
 from retort.cli import main
 from retort.config import load_config
-from retort.doctor.material import corpus_findings
+from retort.doctor.before import corpus_findings
 from retort.parts import changes
 from retort.pipeline import Run
 from retort.stages import parts_of

@@ -20,12 +20,13 @@ from studio_run import ROOT, Served, play_episodes, running, trajectories, write
 from agents.context import Seat
 from agents.errors import RetortError, StageError
 from agents.files import write_text
+from agents.models.local_servers import wait_until
 from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 from retort.config import load_config
 from retort.pipeline import Run
 from retort.studio_choices import offered_by, read
-from retort.studio_server import checked_port, environment, studio, wait_until
+from retort.studio_server import checked_port, environment, studio
 from retort.studio_settings import GRAPHS, settings
 from retort.studio_thread import open_thread, stored
 
@@ -220,7 +221,7 @@ def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
     with log.open("wb") as stream:
         broken = subprocess.Popen([sys.executable, "-c", "raise SystemExit('no such graph')"], stderr=stream)
     with pytest.raises(RetortError, match="no such graph"):
-        wait_until(lambda: False, broken, log)
+        wait_until(lambda: False, broken, log, 10.0)
 
 
 def test_the_server_calls_nobody(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import CorpusError, MissingExtra, RetortError
-from ..files import brief
 from ..folders import is_run_folder
+from ..text import first_line
 from .loaders import loader_of, suffixes
 
 MOST_BYTES = 32_000_000
@@ -173,7 +173,7 @@ def scan(folder: Path, loaders: Mapping[str, str] | None = None) -> tuple[list[D
             skipped.append(Skipped(name, str(error)))
             continue
         except Exception as error:  # what a library, or the user's own loader, happens to raise of a broken file
-            skipped.append(Skipped(name, f"it cannot be read ({brief(error)})"))
+            skipped.append(Skipped(name, f"it cannot be read ({first_line(error)})"))
             continue
         if "\0" in document.text:
             skipped.append(Skipped(name, "binary: it holds NUL characters"))

@@ -1,14 +1,4 @@
-"""Opens seats: one config line becomes a LangChain chat model.
-
-::
-
-    openai:MODEL@URL       any endpoint that speaks the OpenAI protocol      extra "openai"
-    vllm:MODEL[@URL]       joins the vLLM server at URL, or starts one       extra "vllm" to start, "openai" to join
-    hf:PATH                in process: a model or adapter folder, `tiny-base` extra "train"
-    langchain:PACKAGE.CLASS:MODEL[@URL]  a chat model class of a LangChain package, which is imported
-    scripted:answer-key@EXAM     the demonstrator that holds the key (no LLM)
-    scripted:lines@FILE          plays the lines of a file (no LLM)
-"""
+"""Opens seats: one config line becomes a LangChain chat model, by its provider (agents/providers)."""
 
 from __future__ import annotations
 
@@ -18,41 +8,14 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..context import Seat, in_line
-from ..errors import SeatError
+from ..context import Seat
+from ..providers import provider_of, split_spec
 
 if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
 
-PROVIDERS = ("openai", "vllm", "langchain", "hf", "scripted")
-REMOTE = ("openai", "vllm", "langchain")
-"""Providers behind an endpoint: it can fail as endpoints do."""
-SCHEMAS = ("openai", "vllm")
-"""Providers whose requests can carry a schema."""
-
 _opened: dict[Seat, BaseChatModel] = {}
 _lock = threading.Lock()
-
-
-def split_spec(model: str) -> tuple[str, str, str | None]:
-    """`provider:model@url` -> (provider, model, url or None); raises SeatError for an unknown provider.
-
-    An `@` in a model's name is written `%40` in the line, and a `%` as `%25`, of seats behind an endpoint.
-    """
-    provider, colon, rest = model.partition(":")
-    if not colon or provider not in PROVIDERS:
-        raise SeatError(f"seat {model!r}: expected provider:model[@url] with a provider of {', '.join(PROVIDERS)}")
-    name, at, url = rest.partition("@")
-    if not name:
-        raise SeatError(f"seat {model!r} names no model after {provider + ':'!r}")
-    if provider in REMOTE and "%" in name:
-        name = name.replace("%40", "@").replace("%25", "%")
-    return provider, name, url if at else None
-
-
-def one_line(provider: str, model: str, url: str | None) -> str:
-    """The line of a seat behind an endpoint: the inverse of `split_spec`."""
-    return f"{provider}:{in_line(model)}" + (f"@{url}" if url else "")
 
 
 def on_azure(url: str) -> bool:
@@ -70,36 +33,14 @@ def open_seat(seat: Seat) -> BaseChatModel:
     """
     with _lock:
         if seat not in _opened:
-            _opened[seat] = _open(seat)
+            spec = split_spec(seat.model)
+            _opened[seat] = provider_of(spec).open(spec, seat)
         return _opened[seat]
 
 
 def opened_seat(seat: Seat) -> BaseChatModel | None:
     """The chat model of a seat that is open already, else None."""
     return _opened.get(seat)
-
-
-def _open(seat: Seat) -> BaseChatModel:
-    provider, name, url = split_spec(seat.model)
-    if provider == "scripted":
-        from .scripted import open_scripted
-
-        return open_scripted(name, url)
-    if provider == "hf":
-        from .hf import open_hf
-
-        return open_hf(name, temperature=seat.temperature, max_tokens=seat.max_tokens, chat_template=seat.chat_template)
-    if provider == "vllm":
-        from .vllm import open_vllm
-
-        return open_vllm(name, url, seat)
-    if provider == "langchain":
-        from .langchain_class import open_langchain
-
-        return open_langchain(name, url, seat)
-    from .openai import open_openai
-
-    return open_openai(name, url, seat)
 
 
 async def close_seats() -> None:

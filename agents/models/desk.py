@@ -19,10 +19,11 @@ from weakref import WeakKeyDictionary
 from langchain_core.messages import AIMessage, BaseMessage
 
 from ..context import Seat
-from ..errors import ProviderError
+from ..errors import ProviderError, SeatError
+from ..providers import provider_of, split_spec
 from ..redaction import redacted
 from ..state import Spent
-from . import REMOTE, one_line, open_seat, opened_seat, split_spec
+from . import open_seat, opened_seat
 from .attempts import Request, bought_before, remember
 from .estimate import estimated_row, lost_call
 from .gate import Gate
@@ -52,11 +53,11 @@ _bound: dict[tuple[Seat, int, str], tuple[Any, Any, Any]] = {}
 
 def one_by_one(seat: Seat) -> tuple[Seat, ...]:
     """The seat once for each of its URLs."""
-    provider, name, url = split_spec(seat.model)
-    if provider not in REMOTE or not url or "," not in url:
+    spec = split_spec(seat.model)
+    if not spec.url or "," not in spec.url or not provider_of(spec).remote:
         return (seat,)
-    urls = [part.strip() for part in url.split(",") if part.strip()]
-    return tuple(seat.model_copy(update={"model": one_line(provider, name, one)}) for one in urls)
+    urls = [part.strip() for part in spec.url.split(",") if part.strip()]
+    return tuple(seat.model_copy(update={"model": spec._replace(url=one).line}) for one in urls)
 
 
 def endpoints(seat: Seat) -> tuple[Endpoint, ...]:
@@ -67,10 +68,10 @@ def endpoints(seat: Seat) -> tuple[Endpoint, ...]:
         gates = _gates.setdefault(loop, {})
         found = []
         for one in one_by_one(seat):
-            provider, name, url = split_spec(one.model)
-            place = url or f"{provider}:{name}"
+            spec = split_spec(one.model)
+            place = spec.url or f"{spec.provider}:{spec.model}"
             gate = gates.setdefault(place, Gate(one.concurrency))
-            found.append(Endpoint(one, gate, provider in REMOTE))
+            found.append(Endpoint(one, gate, provider_of(spec).remote))
         known[seat] = tuple(found)
     return known[seat]
 
@@ -171,7 +172,11 @@ async def bound(seat: Seat, tools: Sequence[dict[str, Any]], options: dict[str, 
         return held[2]
     player = model
     if tools:
-        player = model.bind_tools(list(tools), **options)
+        try:
+            player = model.bind_tools(list(tools), **options)
+        except NotImplementedError:
+            kind = type(model).__name__
+            raise SeatError(f"seat {seat.model!r}: {kind} takes no tools; set its transport = 'text'") from None
     elif options:
         player = model.bind(**options)
     if isinstance(tools, tuple):  # an id names a tuple as long as the tuple lives, and this keeps it

@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessor
 from transformers.utils import logging as transformers_logging
 
 from ..errors import SeatError
-from ..files import brief
+from ..text import first_line
 from .weights import folder_signature, weights_anew
 
 WINDOW = 0.003
@@ -352,7 +352,7 @@ def load_model(base: str, device: torch.device, dtype: str | None = None) -> Any
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
     except Exception as error:  # safetensors, the config's classes and PyTorch raise what they happen to
-        raise SeatError(f"no model can be opened from {base!r} ({brief(error)}): {weights_anew(base)}") from error
+        raise SeatError(f"no model can be opened from {base!r} ({first_line(error)}): {weights_anew(base)}") from error
     finally:
         if bars:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
@@ -369,7 +369,8 @@ def put_on(model: Any, adapter: Path, name: str = "default") -> Any:
         try:
             return PeftModel.from_pretrained(model, str(adapter), adapter_name=name).eval()
         except Exception as error:  # the adapter's file, or one of another base
-            raise SeatError(f"no adapter in {str(adapter)!r} ({brief(error)}): {weights_anew(str(adapter))}") from error
+            step = weights_anew(str(adapter))
+            raise SeatError(f"no adapter in {str(adapter)!r} ({first_line(error)}): {step}") from error
 
 
 _ENGINES: dict[tuple[str, str | None, str | None], Engine] = {}

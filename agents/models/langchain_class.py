@@ -13,7 +13,6 @@ import importlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -24,7 +23,9 @@ from pydantic import SecretStr
 
 from ..context import DEFAULT_KEY, Seat
 from ..errors import ProviderError, RetortError, SeatError
-from ..redaction import know, redacted, without_in
+from ..install import pip_line
+from ..redaction import know, without_in
+from .failures import MAX_READ, failure_of, outgrown, quoted, status_of
 
 NAMES = {
     "model": ("model", "model_name", "model_id"),
@@ -54,39 +55,18 @@ ENDINGS = {
     "tool_calls": "tool_calls",
 }
 """How the packages tell an ending, in lower case -> the protocol's word; any other is `stop`."""
-CONTEXT_WORDS = ("context length", "context window", "context_length", "prompt is too long", "input is too long")
-MOST_SAID = 300
-MOST_READ = 20_000
 
 
-def split_name(name: str) -> tuple[str, str, str]:
-    """`PACKAGE.CLASS:MODEL` -> (module, class, model); the model is empty where none is given.
+def open_langchain(name: tuple[str, str, str], url: str | None, seat: Seat) -> BaseChatModel:
+    """The chat model of a class; importing its module runs that module's code.
 
-    Raises:
-        SeatError: this names no class of a module.
-    """
-    place, _, model = name.partition(":")
-    module, dot, cls = place.rpartition(".")
-    if not dot or not all(part.isidentifier() for part in place.split(".")):
-        raise SeatError(
-            f"seat 'langchain:{name}' names no class: write langchain:PACKAGE.CLASS:MODEL, as in "
-            "langchain:langchain_anthropic.ChatAnthropic:MODEL"
-        )
-    return module, cls, model
-
-
-def pip_line(module: str) -> str:
-    """The line that installs the package in which a module lies."""
-    return f"pip install {module.partition('.')[0].replace('_', '-')}"
-
-
-def open_langchain(name: str, url: str | None, seat: Seat) -> BaseChatModel:
-    """The chat model of `langchain:PACKAGE.CLASS:MODEL`; importing its module runs that module's code.
+    Args:
+        name: module, class and model; the model is empty where none is given.
 
     Raises:
         SeatError: the package is not installed, it has no such class, or the class refuses the settings or lacks a key.
     """
-    module, cls, model = split_name(name)
+    module, cls, model = name
     kind = class_of(module, cls)
     key = os.environ.get(seat.key_env, "") if seat.key_env != DEFAULT_KEY else ""
     if seat.key_env != DEFAULT_KEY and not key:
@@ -97,7 +77,7 @@ def open_langchain(name: str, url: str | None, seat: Seat) -> BaseChatModel:
     except RetortError:
         raise
     except Exception as error:  # whatever a package raises where a key or a region is missing
-        said = redacted(" ".join(str(error)[:MOST_READ].split()), [key])[:MOST_SAID]
+        said = quoted(str(error), [key])
         raise SeatError(
             f"seat {seat.model!r}: {cls} cannot be opened ({type(error).__name__}: {said}); give its key by "
             "key_env, or by the variable that the package itself reads"
@@ -249,75 +229,7 @@ def thoughts(content: str | list[Any]) -> Iterator[str]:
 
 def failed(error: Exception, where: str) -> ChatResult:
     """The reply to a prompt that outgrew the model; raises ProviderError by class for any other failure."""
-    said = redacted(" ".join(str(error)[:MOST_READ].split()))
-    status = status_of(error)
-    if status in (400, 413, 422) and any(word in said.lower() for word in CONTEXT_WORDS):
+    if status_of(error) in (400, 413, 422) and outgrown(str(error)[:MAX_READ]):
         message = AIMessage(content="", response_metadata={"finish_reason": "context"})
         return ChatResult(generations=[ChatGeneration(message=message)])
-    kind = kind_of(error, status)
-    told = f" ({status})" if status else ""
-    raise ProviderError(
-        kind, f"{where}{told}: {type(error).__name__} {said[:MOST_SAID]}; {STEPS[kind]}", retry_after(error), status
-    ) from None
-
-
-STEPS = {
-    "auth": "is the key right, and may it use this model?",
-    "rate": "lower the concurrency, or run again later",
-    "request": "it refuses the request itself: model name, tools, or parameters",
-    "server": "the endpoint failed; run again to continue",
-    "timeout": "raise the seat's `timeout`, or lower the concurrency",
-    "refused": "is the endpoint running, and is its URL right?",
-    "cut": "the answer broke off; run again to continue",
-    "garbage": "the package could not read the reply",
-}
-"""Kind of failure -> what to do."""
-
-
-def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error of a provider's client, or what caused it, tells; None where none does."""
-    for each in causes(error):
-        response: Any = getattr(each, "response", None)
-        found: list[Any] = [getattr(each, name, None) for name in ("status_code", "code")]
-        found.append(getattr(response, "status_code", None))
-        if isinstance(response, Mapping):  # botocore
-            found.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-        for value in found:
-            with suppress(TypeError, ValueError):
-                if 400 <= int(value) < 600:
-                    return int(value)
-    return None
-
-
-def kind_of(error: BaseException, status: int | None) -> str:
-    """The class of a failure."""
-    if status is not None:
-        if status in (401, 403):
-            return "auth"
-        if status == 429 or status == 529:
-            return "rate"
-        return "timeout" if status == 408 else "server" if status >= 500 else "request"
-    names = " ".join(each.__name__.lower() for cause in causes(error) for each in type(cause).__mro__)
-    if "timeout" in names:
-        return "timeout"
-    if any(word in names for word in ("remoteprotocol", "readerror", "disconnected", "payload", "connectionreset")):
-        return "cut"
-    return "refused" if "connect" in names else "garbage"
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what caused it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def retry_after(error: BaseException) -> float | None:
-    """Seconds that the endpoint asks to be left alone, where the error carries the header."""
-    for each in causes(error):
-        headers = getattr(getattr(each, "response", None), "headers", None)
-        with suppress(TypeError, ValueError, AttributeError):
-            if headers is not None and headers.get("retry-after") is not None:
-                return max(0.0, float(headers.get("retry-after")))
-    return None
+    raise failure_of(error, where) from None

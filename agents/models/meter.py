@@ -38,7 +38,7 @@ class OutOfBudget(Exception):
 
 
 class Account(BaseModel):
-    """What one role of a team has cost: in an episode, or over a run."""
+    """What calls have cost: those of one role in an episode or over a run, or those of the doctor."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +62,11 @@ class Account(BaseModel):
                 "seconds": round(self.seconds + row["seconds"], 4),
             }
         )
+
+    def __add__(self, other: Self) -> Self:
+        """Both accounts together."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields}
+        return self.model_copy(update=sums)
 
 
 class Lost(NamedTuple):
@@ -97,11 +102,6 @@ class RunAccount(Account):
     def money(self) -> float:
         """USD, estimated ones included."""
         return self.usd + self.estimated_usd
-
-    def with_all(self, other: RunAccount) -> RunAccount:
-        """Both accounts together."""
-        sums = {name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields}
-        return self.model_copy(update=sums)
 
     def with_failed(self, call: Lost) -> RunAccount:
         """The account with one more failed call on it."""
@@ -188,7 +188,7 @@ class Meter:
     def put_back(self, accounts: Mapping[str, RunAccount], faults: Mapping[str, int]) -> None:
         """What `unsettled` gave could not be written down: it is still to be."""
         for role, account in accounts.items():
-            self._accounts[role] = self._accounts.get(role, RunAccount()).with_all(account)
+            self._accounts[role] = self._accounts.get(role, RunAccount()) + account
         self._faults.update(faults)
 
     def used_up(self) -> str | None:

@@ -8,9 +8,6 @@ of one node and a failure that lasts surfaces once, as ProviderError.
 from __future__ import annotations
 
 import os
-import time
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,9 +17,10 @@ from pydantic import BaseModel
 
 from ..context import Seat
 from ..errors import PROVIDER_KINDS, ProviderError, SeatError, need
-from ..redaction import know, redacted, secrets_of_url
+from ..redaction import know, secrets_of_url
 from ..toolcalls.native import set_aside
 from . import on_azure
+from .failures import MAX_READ, deepest, failure, kind_of_connection, kind_of_status, outgrown, quoted, wait_of
 from .turns import my_turn, turn_over
 from .usage import read_completion
 
@@ -32,104 +30,17 @@ need("aiohttp", "openai")
 import openai  # noqa: E402  (after the check that names the extra)
 from langchain_openai import ChatOpenAI  # noqa: E402
 
-_CONTEXT_WORDS = ("context length", "context_length", "maximum context", "too long", "max_model_len")
-QUOTA_SECONDS = 120.0
-"""A 429 that asks to wait longer than this is no overload: the run stops and says when to come back."""
-MOST_SAID = 300
-"""Characters of an endpoint's own words that an error repeats."""
-MOST_READ = 20_000
-"""Characters of them that are looked through for keys: a page of HTML may be megabytes long."""
-
 
 def provider_error(error: Exception, where: str, key: str) -> ProviderError:
     """A ProviderError of the right class for what the client raised; the key stands in no message."""
-    kind, next_step = "garbage", "this is no chat completion: is the URL that of an OpenAI-compatible endpoint?"
-    after: float | None = None
     if isinstance(error, openai.APIConnectionError):
-        kind = connection_kind(error)
-        next_step = NEXT_STEP[kind]
-    elif isinstance(error, openai.RateLimitError):
-        after = retry_after(error)
-        kind, next_step = "rate", "lower the concurrency, or run again later"
-        if after is not None and after > QUOTA_SECONDS:
-            kind, next_step = "quota", f"the endpoint asks to come back in {after / 60:.0f} minutes"
-    elif isinstance(error, openai.APIStatusError) and 400 <= error.status_code < 500:
-        kind = "auth" if error.status_code in (401, 403) else "request"
-        next_step = REFUSED.get(error.status_code, "it refuses the request itself: model name, tools, or parameters")
-    elif isinstance(error, openai.APIStatusError) and error.status_code >= 500:
-        after = retry_after(error)
-        kind, next_step = "server", "the endpoint failed; run again to continue"
-    words = str(error)
-    if isinstance(
-        error, openai.APIConnectionError
-    ):  # the client says "Request timed out." of a refused connection, too
-        words = f"{PROVIDER_KINDS[kind]}: {deepest(error)}"
-    status = error.status_code if isinstance(error, openai.APIStatusError) else None
-    told = f" ({status})" if status else ""
-    said = redacted(" ".join(words[:MOST_READ].split()), [key])[:MOST_SAID] or type(error).__name__
-    return ProviderError(kind, f"endpoint {where}{told}: {said}; {next_step}", after, status)
-
-
-REFUSED = {
-    401: "is the key in the environment variable that `key_env` names?",
-    402: "top up the account, or name another endpoint",
-    403: "may this key use this model? the environment variable that `key_env` names holds it",
-    404: "is the model's name right, and does the URL end in /v1?",
-}
-"""Status of a refusal -> what to do."""
-NEXT_STEP = {
-    "refused": "is the server running, and is the URL right?",
-    "cut": "the answer broke off; run again to continue",
-    "timeout": "raise the seat's `timeout`, or lower the concurrency",
-}
-_TRANSPORT_ERRORS = {
-    "ClientConnectorError": "refused",
-    "ConnectError": "refused",
-    "ServerDisconnectedError": "cut",
-    "ClientOSError": "cut",
-    "ClientPayloadError": "cut",
-    "RemoteProtocolError": "cut",
-    "ReadError": "cut",
-}
-"""Names of the transports' own errors -> kind, the nearest to the client first.
-
-The client's vendored aiohttp transport turns a refused and a broken connection alike into a time-out (openai 3.52), so
-that its own word for it is believed last.
-"""
-
-
-def connection_kind(error: openai.APIConnectionError) -> str:
-    """Whether a connection was refused, broke off or timed out, by the causes of the client's error."""
-    names = []
-    cause: BaseException | None = error
-    while cause is not None:
-        names += [each.__name__ for each in type(cause).__mro__]
-        cause = cause.__cause__ or cause.__context__
-    for name, kind in _TRANSPORT_ERRORS.items():
-        if name in names:
-            return kind
-    return "timeout" if isinstance(error, openai.APITimeoutError) else "refused"
-
-
-def deepest(error: BaseException) -> str:
-    """What the first of an error's causes says: `Connect call failed`, `Name or service not known`."""
-    cause: BaseException | None = error
-    while cause is not None:
-        error, cause = cause, cause.__cause__ or cause.__context__
-    return str(error) or type(error).__name__
-
-
-def retry_after(error: openai.APIStatusError) -> float | None:
-    """Seconds that the endpoint asks to wait: `retry-after-ms`, or `Retry-After` as seconds or as a date."""
-    said = error.response.headers.get("retry-after-ms")
-    with suppress(TypeError, ValueError):
-        return max(0.0, float(said) / 1000)  # type: ignore[arg-type]
-    said = error.response.headers.get("retry-after")
-    with suppress(TypeError, ValueError):
-        return max(0.0, float(said))  # type: ignore[arg-type]
-    with suppress(TypeError, ValueError):
-        return max(0.0, parsedate_to_datetime(str(said)).timestamp() - time.time())
-    return None
+        kind = kind_of_connection(error) or "refused"
+        # The client says "Request timed out." of a refused connection, too.
+        return failure(kind, f"endpoint {where}", quoted(f"{PROVIDER_KINDS[kind]}: {deepest(error)}", [key]))
+    status = error.status_code if isinstance(error, openai.APIStatusError) and error.status_code >= 400 else None
+    kind = kind_of_status(status) if status else "garbage"
+    said = quoted(str(error), [key]) or type(error).__name__
+    return failure(kind, f"endpoint {where}", said, status=status, wait=wait_of(error))
 
 
 NO_COMPLETION = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError)
@@ -195,7 +106,7 @@ class ReasoningChatOpenAI(ChatOpenAI):
 
     def _failed(self, error: Exception) -> ChatResult:
         # A prompt that outgrew the model is the episode's affair (limit:context), not the endpoint's failure.
-        if isinstance(error, openai.BadRequestError) and any(word in str(error).lower() for word in _CONTEXT_WORDS):
+        if isinstance(error, openai.BadRequestError) and outgrown(str(error)[:MAX_READ]):
             message = AIMessage(content="", response_metadata={"finish_reason": "context"})
             return ChatResult(generations=[ChatGeneration(message=message)])
         raise provider_error(error, self._where, self._key) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..context import Context, Seat
 from ..errors import ConfigError
-from . import REMOTE, split_spec
+from ..providers import provider_of, split_spec
 from .meter import Budget
 
 
@@ -25,8 +25,8 @@ def called(context: Context) -> dict[str, Seat]:
 
 def costs(seat: Seat) -> bool:
     """Whether a seat's calls go to an endpoint that somebody else runs; what this process starts costs nothing."""
-    provider, _, url = split_spec(seat.model)
-    return provider in REMOTE and (provider in ("openai", "langchain") or url is not None)
+    spec = split_spec(seat.model)
+    return provider_of(spec).paid(spec)
 
 
 def check_prices(budget: Budget, context: Context) -> None:

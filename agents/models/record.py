@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from ..context import Seat
+from ..providers import split_spec
 from ..redaction import redacted, without_in
-from . import split_spec
 
 ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
@@ -56,9 +55,7 @@ def call_record(
 @cache
 def model_name(seat: Seat) -> str:
     """The seat's line without its URL; of a model folder the last part: records are the same wherever a run lies."""
-    provider, name, _ = split_spec(seat.model)
-    shown = Path(name).name if Path(name).is_absolute() else name
-    return redacted(f"{provider}:{shown}")
+    return redacted(split_spec(seat.model).short)
 
 
 def message_row(message: BaseMessage) -> dict[str, Any]:

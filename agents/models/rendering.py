@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ProofError, SeatError, need
+from ..text import first_line
 from .templates import template_text, tokens_missing
 from .weights import weights_anew
 
@@ -75,7 +76,7 @@ def load_tokenizer(path: str | Path, *, chat_template: str | Path | None = None,
     try:
         tok = transformers.AutoTokenizer.from_pretrained(str(path))
     except Exception as error:  # tokenizers raises plain Exceptions for files that it cannot parse
-        raise SeatError(f"no tokenizer in {str(path)!r} ({_first_line(error)}): {weights_anew(str(path))}") from error
+        raise SeatError(f"no tokenizer in {str(path)!r} ({first_line(error)}): {weights_anew(str(path))}") from error
     if chat_template is not None:
         problem = tokens_missing(tok, chat_template)
         if problem:
@@ -113,7 +114,7 @@ def render(
     except Exception as error:  # a template is a program of somebody else's
         roles = ", ".join(row["role"] for row in rows)
         raise SeatError(
-            f"the chat template of {tok.name_or_path!r} raises on {roles}: {_first_line(error)}; set [student] "
+            f"the chat template of {tok.name_or_path!r} raises on {roles}: {first_line(error)}; set [student] "
             'chat_template = "chatml", or [student] transport = "text"'
         ) from error
     return ids
@@ -195,7 +196,7 @@ def parse(
         turn = parse_hermes(tok, whole, tools, cut=cut)
         if turn.tool_calls or turn.invalid:
             return turn
-        return ParsedTurn(turn.content, (), (InvalidCall(text, _first_line(error)),), turn.reasoning)
+        return ParsedTurn(turn.content, (), (InvalidCall(text, first_line(error)),), turn.reasoning)
     if not isinstance(parsed, dict):
         return parse_hermes(tok, whole, tools, cut=cut)
     calls, invalid = _sorted_calls(parsed.get("tool_calls"))
@@ -323,7 +324,3 @@ def _closing_token(tok: Any) -> int | None:
         tail = [each for each in ids[-3:] if tok.decode([each]).strip()]
         cached[tok.chat_template] = tail[-1] if tail and tail[-1] in added else None
     return cached[tok.chat_template]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -28,9 +28,9 @@ from pydantic import Field, PrivateAttr
 from ..answers import GIVE_UP, fold, normalise, parse_final, stands_in
 from ..errors import SeatError, StageError
 from ..files import as_record, read_jsonl
+from ..providers.scripted import script_of
 from ..task import Hop, Task
 from .samples import current_sample
-from .script_names import script_of
 
 _TICKED = re.compile(r"`([^`]+)`")
 

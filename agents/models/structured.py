@@ -30,8 +30,9 @@ from pydantic import BaseModel, ValidationError
 from ..context import Seat
 from ..errors import ProviderError, SeatError
 from ..prompts import prompt
+from ..providers import names_where, provider_of, split_spec
 from ..state import Spent
-from . import SCHEMAS, split_spec
+from ..text import writable
 from .desk import call
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -115,14 +116,15 @@ def takes_schema(seat: Seat) -> bool:
     Raises:
         SeatError: the seat insists on it and is behind no endpoint.
     """
-    provider = split_spec(seat.model)[0]
-    if seat.structured == "json_schema" and provider not in SCHEMAS:
+    takes = provider_of(split_spec(seat.model)).json_schema
+    if seat.structured == "json_schema" and not takes:
+        known = ", ".join(names_where("json_schema"))
         raise SeatError(
-            f"seat {seat.model!r}: structured = 'json_schema' needs an endpoint ({', '.join(SCHEMAS)}); "
+            f"seat {seat.model!r}: structured = 'json_schema' needs an endpoint ({known}); "
             "set structured = 'auto' or 'prompt'"
         )
     if seat.structured == "auto":
-        return provider in SCHEMAS and seat.model not in _refused
+        return takes and seat.model not in _refused
     return seat.structured == "json_schema"
 
 
@@ -238,11 +240,6 @@ def wrong(error: ValidationError) -> str:
     rows = error.errors(include_url=False, include_context=False, include_input=False)
     said = "; ".join(f"{'.'.join(map(str, row['loc'])) or 'the object'}: {row['msg']}" for row in rows[:5])
     return writable(said)[:PROBLEM_CHARS]
-
-
-def writable(text: str) -> str:
-    """The text without halves of surrogate pairs, which no request and no record can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def fenced(sections: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..redaction import without_in
-from ..toolcalls.lenient import writable, writable_value
+from ..text import writable, writable_value
 
 MOST_TOKENS = 10_000_000
 """Tokens of one call above which a count is not believed: no model reads or writes as many."""

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import atexit
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,17 +19,10 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..context import Seat
 from ..errors import MissingExtra, SeatError
-from ..redaction import redacted
+from .local_servers import free_port, reply_of, wait_until
 
 START_SECONDS = 600.0
 """How long a server may take to become healthy; 33-69 s for a tiny model on 2 cores, minutes for a large one."""
-
-
-def free_port() -> int:
-    """A port of the loopback interface that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def server_command(python: str, model: str, name: str, port: int) -> list[str]:
@@ -46,20 +35,13 @@ def server_command(python: str, model: str, name: str, port: int) -> list[str]:
     return command
 
 
-def wait_healthy(process: subprocess.Popen[bytes], url: str, log: Path, seconds: float = START_SECONDS) -> None:
-    """Wait until GET url/health answers; raises SeatError with the log's last lines when the server ends or is late."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    process.terminate()
-    tail = redacted("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]))
-    raise SeatError(f"the vLLM server on {url} did not become healthy; its log {log} ends:\n{tail}")
+def healthy(url: str) -> bool:
+    """Whether GET url/health answers."""
+    try:
+        with reply_of(f"{url}/health", 2.0):
+            return True
+    except OSError:
+        return False
 
 
 def start_server(model: str, name: str, *, seconds: float = START_SECONDS) -> str:
@@ -69,7 +51,9 @@ def start_server(model: str, name: str, *, seconds: float = START_SECONDS) -> st
         if find_spec("vllm") is None:
             raise MissingExtra("vllm", "vllm")
         python = sys.executable
-    port = free_port()
+    port = free_port(0)
+    if port is None:
+        raise SeatError("no port of 127.0.0.1 is free: end a program that listens on one")
     folder = Path(tempfile.mkdtemp(prefix="retort-vllm-"))
     log = folder / "server.log"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_HOST_IP": "127.0.0.1"}
@@ -78,7 +62,7 @@ def start_server(model: str, name: str, *, seconds: float = START_SECONDS) -> st
             server_command(python, model, name, port), stdout=stream, stderr=subprocess.STDOUT, env=environment
         )
     atexit.register(process.terminate)
-    wait_healthy(process, f"http://127.0.0.1:{port}", log, seconds)
+    wait_until(lambda: healthy(f"http://127.0.0.1:{port}"), process, log, seconds, SeatError)
     return f"http://127.0.0.1:{port}/v1"
 
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..text import writable_value
+
 MOST_CHARS = 16_384
 """Longer values are read only where they are JSON to the letter."""
 DEEPEST = 32
@@ -49,20 +51,6 @@ class ReadAll(NamedTuple):
     rest: str
     """What stands behind the values, white space taken off its ends."""
     mended: list[str]
-
-
-def writable(text: str) -> str:
-    """The text with question marks for halves of surrogate pairs."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def writable_value(value: Any) -> Any:
-    """The same for every string of a JSON value."""
-    if isinstance(value, str):
-        return writable(value)
-    if isinstance(value, dict):
-        return {writable(str(key)): writable_value(each) for key, each in value.items()}
-    return [writable_value(each) for each in value] if isinstance(value, list) else value
 
 
 def _no_number(text: str) -> Any:

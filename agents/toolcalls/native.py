@@ -15,6 +15,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, InvalidToolCall
 from langchain_core.messages.tool import invalid_tool_call
 
+from ..text import writable, writable_value
 from . import hermes, text
 from .calls import (
     ARGUMENTS,
@@ -28,7 +29,7 @@ from .calls import (
     object_calls,
     offered_name,
 )
-from .lenient import DEEPEST, read_all, shallow, writable, writable_value
+from .lenient import DEEPEST, read_all, shallow
 from .reply import OPEN, READ_WITH, put_together, read_with, was_cut, without_thought
 
 MOST_FENCES = 8

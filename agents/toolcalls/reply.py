@@ -14,8 +14,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
+from ..text import writable
 from .calls import Draft
-from .lenient import writable
 
 MENDS = {
     "think": "a hidden thought stood in the content as <think>...</think>; it is kept as reasoning_content",

@@ -9,9 +9,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from ..context import Transport
+from ..text import writable
 from . import hermes, native, text
 from .calls import Offer
-from .lenient import writable
 from .native import narrated
 from .reply import put_together, was_cut, without_thought
 

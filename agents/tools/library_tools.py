@@ -16,7 +16,8 @@ from ..answers import fold
 from ..corpus.chunks import Chunk
 from ..corpus.index import Library
 from ..search import LINE_CHARS, NOTHING
-from .results import ERROR_CHARS, Observation, failed, shortened
+from ..text import shortened
+from .results import ERROR_CHARS, Observation, failed
 
 OPEN_CHARS = 3_600
 """Characters that `open` shows: three whole passages, as much as a search does that leaves them whole."""

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..text import shortened
+
 if TYPE_CHECKING:
     from langchain_core.messages import ToolMessage
 
@@ -70,8 +72,3 @@ def readable(content: Any) -> str:
         return content
     blocks = [block if isinstance(block, dict) else {"type": "text", "text": str(block)} for block in content]
     return "\n".join(str(b.get("text", "")) if b.get("type") == "text" else f"[{b.get('type', '?')}]" for b in blocks)
-
-
-def shortened(text: str, chars: int) -> str:
-    """At most `chars` characters; what was cut off shows as an ellipsis."""
-    return text if len(text) <= chars else text[: chars - 1] + "…"

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import StageError
-from agents.files import brief, made_anew, made_first
+from agents.files import made_anew, made_first
 from agents.task import Task
+from agents.text import first_line
 from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory
 
@@ -47,7 +48,7 @@ def rows_of(path: Path, made_by: str) -> Iterator[dict[str, Any]]:
     except FileNotFoundError:
         raise StageError(f"{path} is not there: {made_first(path, made_by)}") from None
     except ValueError as error:
-        raise StageError(f"{path}, line {number}: {brief(error)}: {made_anew(path, made_by)}") from None
+        raise StageError(f"{path}, line {number}: {first_line(error)}: {made_anew(path, made_by)}") from None
 
 
 @dataclass(frozen=True)

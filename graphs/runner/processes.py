@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import RetortError
-from agents.models import close_seats, split_spec
+from agents.models import close_seats
 from agents.models.meter import Budget, Meter
+from agents.providers import provider_of, split_spec
 from agents.storage import storage_error
 from agents.task import Task
 from agents.tools import close_kits
@@ -77,8 +78,8 @@ class WorkerProcesses:
     def refusal(self, table: Table, workers: int) -> str:
         """Models that lie in this process, or servers that it starts, cannot be shared."""
         for seat in table.context.team.seats().values():
-            provider, _, url = split_spec(seat.model)
-            if provider not in ("openai", "langchain") and not url:
+            spec = split_spec(seat.model)
+            if not provider_of(spec).shareable(spec):
                 return (
                     f"seat {seat.model!r} lives in this process or starts a server: several workers need endpoints, "
                     f"so set workers = 1 (given: {workers})"

@@ -2,34 +2,45 @@
 
 `retort plan` and `retort doctor` tell it, and `retort run` refuses to collect while something of it is broken: a
 missing extra of the report, a full disk or a key that an arm needs would otherwise be found when the teacher is paid.
+Looking at a plan runs no code that a config names and starts no program: tools are read as text, and programs are
+looked for. The doctor and a run load the tools and start each MCP server for a moment, as playing does.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
-from collections.abc import Collection, Sequence
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.context import DEFAULT_KEY
-from agents.errors import MissingExtra, SeatError, StageError
-from agents.models import split_spec
+from agents.context import McpServer
+from agents.corpus.documents import scan
+from agents.corpus.facts import Fact, read_facts
+from agents.corpus.indexes.base import kind_of, settings_of
+from agents.errors import ConfigError, CorpusError, ExamError, MissingExtra, RetortError, SeatError, StageError
+from agents.install import install_line
 from agents.models.weights import find_weights
+from agents.providers import provider_of, split_spec
 from agents.tools.schemas import BUILTIN
 
 from .base import base_findings
+from .endpoint import address_problem
 from .findings import Finding, line_of
-from .index import index_findings
 from .line import addresses
 from .machine import disk, extras, writable
-from .material import corpus_findings, tool_findings
-from .need import longest_chunk
-from .visit import address_problem
+from .prompts import longest_chunk
 
 if TYPE_CHECKING:
     from agents.context import Seat
+    from agents.corpus.documents import Document
+    from agents.corpus.indexes import IndexConfig
+    from agents.corpus.sources import CorpusConfig
+    from agents.models.meter import Budget
 
     from ..config import RunConfig
     from ..pipeline import Run
@@ -65,35 +76,14 @@ def before_paying(run: Run, stages: Collection[str], *, start: bool = False) -> 
 
 
 def seat_findings(config: RunConfig, stages: Collection[str]) -> list[Finding]:
-    """The findings on keys and URLs of the seats that the stages play with."""
+    """The findings on keys, URLs and packages of the seats that the stages play with."""
     found: dict[Finding, None] = {}
     for seat in seats_of(config, stages):
-        provider, _, url = split_spec(seat.model)
-        if provider == "openai" or (provider == "vllm" and url is not None):
-            problems = (address_problem(address, seat) for address in addresses(seat))
-            found |= {each: None for each in problems if each is not None}
-        elif provider == "langchain":
-            found |= dict.fromkeys(class_problems(seat))
+        spec = split_spec(seat.model)
+        problems = (address_problem(address, seat) for address in addresses(seat))
+        found |= {each: None for each in problems if each is not None}
+        found |= {Finding(*each): None for each in provider_of(spec).look(spec, seat)}
     return list(found)
-
-
-def class_problems(seat: Seat) -> list[Finding]:
-    """What is wrong with a seat of a LangChain package, as far as can be told without importing it."""
-    from agents.models.langchain_class import pip_line, split_name
-
-    found = []
-    try:
-        module, _, _ = split_name(split_spec(seat.model)[1])
-    except SeatError as error:
-        return [Finding("seat_not_opened", "broken", str(error), "see docs/seats.md: langchain")]
-    package = module.partition(".")[0]
-    if find_spec(package) is None:
-        seen = f"the package {package!r} of the seat {seat.model!r} is not installed"
-        found.append(Finding("package_missing", "broken", seen, pip_line(module)))
-    if seat.key_env != DEFAULT_KEY and not os.environ.get(seat.key_env):
-        seen = f"environment variable {seat.key_env!r} is empty"
-        found.append(Finding("key_missing", "broken", seen, f"export {seat.key_env}=..., or name another in key_env"))
-    return found
 
 
 def seats_of(config: RunConfig, stages: Collection[str]) -> list[Seat]:
@@ -150,3 +140,185 @@ def said(subject: str, finding: Finding) -> str:
     base = "student.base cannot be trained, " if subject.startswith("student.base") else ""
     base = base if finding.severity == "broken" else ""
     return f"{base}{finding.name}: {line_of(finding.seen)} -> {line_of(finding.step)}".removesuffix(" -> ")
+
+
+def corpus_findings(corpus: CorpusConfig) -> list[Finding]:
+    """The findings on the manual's pages and the facts; facts are looked up by page, their quotes are not."""
+    source = corpus.opened()
+    if not source.reads_folder or corpus.manuals is None or corpus.facts is None:
+        return [Finding("corpus", "fine", source.about())]
+    found = []
+    pages: list[Document] = []
+    try:
+        pages, skipped = scan(corpus.manuals, corpus.loaders)
+        size = sum(len(page.text) for page in pages)
+        found.append(Finding("corpus", "fine", f"{len(pages)} pages of {size:,} characters in {corpus.manuals}"))
+        if skipped:
+            seen = f"{len(skipped)} files of {corpus.manuals} are left out, the first: {skipped[0]}"
+            found.append(Finding("corpus", "warning", seen, "mend them as their reasons say, or take them out"))
+    except MissingExtra as error:
+        found.append(Finding("extra_missing", "broken", str(error), install_line(error.extra)))
+    except (CorpusError, OSError) as error:
+        found.append(Finding("corpus", "broken", str(error), "correct corpus.manuals"))
+    try:
+        facts, remarks = read_facts(corpus.facts)
+    except ExamError as error:
+        return [*found, Finding("facts", "broken", str(error), "docs/your-own-manual.md says what a fact looks like")]
+    names = len({fact.entity for fact in facts})
+    found.append(Finding("facts", "fine", f"{len(facts)} facts of {names} entities in {corpus.facts}"))
+    if remarks:
+        seen = f"{len(remarks)} lines of {corpus.facts} are no facts, the first: {remarks[0]}"
+        found.append(Finding("facts", "warning", seen, "mend them, or they are left out"))
+    return [*found, *(without_page(facts, pages) if pages else ())]
+
+
+def without_page(facts: list[Fact], pages: list[Document]) -> list[Finding]:
+    """The finding on facts whose source names no page."""
+    from distill.exam.evidence import page_names
+
+    ids = {page.id for page in pages}
+    lost = Counter(fact.source for fact in facts if not ids & set(page_names(fact.source)))
+    if not lost:
+        return []
+    count, name = sum(lost.values()), next(iter(lost))
+    seen = f"{count} of {len(facts)} facts name a page that is not there, as {name!r}; there is {sorted(ids)[0]!r}"
+    return [
+        Finding(
+            "facts_without_page",
+            "broken" if count == len(facts) else "warning",
+            seen,
+            "write the page's path under corpus.manuals into their `source`",
+        )
+    ]
+
+
+def tool_findings(config: RunConfig, *, start: bool) -> list[Finding]:
+    """The findings on the tools of a board.
+
+    Args:
+        start: load the user's tools and start the MCP servers, as playing does; False = no code of theirs runs.
+    """
+    board = config.board
+    own = [spec for spec in board.tools if spec not in BUILTIN]
+    if not own and not board.mcp:
+        return []
+    found = [Finding("tool", "broken", said, "correct board.tools") for said in filter(None, map(tool_problem, own))]
+    for name, server in board.mcp.items():
+        said = server_problem(server)
+        found += [Finding("mcp", "broken", f"board.mcp.{name}: {said[0]}", said[1])] if said else []
+    if found:
+        return found
+    if start:
+        from agents.tools import offered
+
+        try:
+            names = [schema["function"]["name"] for schema in offered(board)]
+        except MissingExtra as error:
+            return [Finding("extra_missing", "broken", str(error), install_line(error.extra))]
+        except ConfigError as error:
+            return [Finding("tool", "broken", str(error), "correct board.tools and board.mcp")]
+        return [Finding("tools", "fine", f"offered: {', '.join(names)}")]
+    return [Finding("tools", "fine", f"{len(own)} tools of your own and {len(board.mcp)} MCP servers are there")]
+
+
+def tool_problem(spec: str) -> str | None:
+    """What is wrong with a tool, as far as its text tells; None where nothing is."""
+    place, colon, name = spec.rpartition(":")
+    if not colon:
+        return f"there is no tool {spec!r}; there are {', '.join(BUILTIN)}, and your own as module:function"
+    path = Path(place)
+    if path.suffix != ".py":
+        try:
+            there = find_spec(place)
+        except (ImportError, ValueError):
+            there = None
+        if there is None:
+            return f"{spec!r}: there is no module {place!r}, and no file {place!r}.py beside run.toml"
+        if there.origin is None or not there.origin.endswith(".py"):
+            return None
+        path = Path(there.origin)
+    if not path.is_file():
+        return f"{spec!r}: there is no file {place!r}"
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        return f"{spec!r}: {path} cannot be read as Python ({error})"
+    absent = sorted({each for each in imported(tree) if not importable(each, path.parent)})
+    if absent:
+        return f"{spec!r}: {path} imports {absent[0]!r}, which is not installed"
+    names = set(named(tree))
+    if name not in names and "*" not in names:
+        return f"{spec!r}: {path} has no {name!r}; it has {', '.join(sorted(names)[:5]) or 'nothing'}"
+    return None
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Top-level packages that a module's own statements import at once, without those in functions or `try`."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0]
+
+
+def importable(package: str, beside: Path) -> bool:
+    """Whether a top-level package can be found, on the path or beside the file that imports it."""
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return (beside / f"{package}.py").is_file()
+
+
+def named(tree: ast.Module) -> Iterator[str]:
+    """Names that a module's own statements bind, inside `if` and `try` too; `*` where that cannot be told."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+            yield "*"
+
+
+def server_problem(server: McpServer) -> tuple[str, str] | None:
+    """What is wrong with an MCP server before it is started, and the next step; None where nothing is."""
+    absent = [name for name in server.env if name not in os.environ]
+    if absent:
+        return f"it is to be given ${absent[0]}, which is not set", f"export {absent[0]}=..."
+    if server.command is not None and shutil.which(server.command) is None:
+        return f"there is no program {server.command!r} on this machine's PATH", "install it, or write its whole path"
+    return None
+
+
+def index_findings(config: IndexConfig, budget: Budget, *, start: bool = False) -> list[Finding]:
+    """The findings on an index.
+
+    Args:
+        start: run code of the user's own and embed a word, as playing does; otherwise files, packages and variables
+            are looked at, and an endpoint's address is tried without a request.
+    """
+    own = sorted({each.kind for each in config.walk() if ":" in each.kind})
+    if own and not start:
+        return [Finding("index", "fine", f"{', '.join(own)}: code of your own, which a plan does not run")]
+    found: list[Finding] = []
+    try:
+        kind, settings = kind_of(config), settings_of(config)
+        found += [Finding(each.name, "broken", each.seen, each.step) for each in kind.missing(settings)]
+        tried = kind.trial(settings) if start and not found else ""
+    except RetortError as error:
+        return [*found, Finding("index_fails", "broken", str(error), "correct [index] of run.toml")]
+    except Exception as error:  # a class of the user's own may raise anything
+        return [*found, Finding("index_fails", "broken", f"{type(error).__name__}: {error}", "mend the class")]
+    found += unpriced(config, budget)
+    return found or [Finding("index", "fine", f"{config.kind}{f': {tried}' if tried else ''}")]
+
+
+def unpriced(config: IndexConfig, budget: Budget) -> list[Finding]:
+    """The finding on a budget in money that cannot hold, since an endpoint's price is not known."""
+    if budget.usd is None or all("url" not in each.options or "price" in each.options for each in config.walk()):
+        return []
+    seen = f"[budget] usd = {budget.usd:g} cannot hold: the endpoint of [index] has no price"
+    step = "add price = USD per million tokens to it (0 where it costs nothing), or give [budget] tokens instead"
+    return [Finding("price_missing", "broken", seen, step)]

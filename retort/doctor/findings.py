@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from agents.models.meter import Account
 
 Severity = Literal["broken", "warning", "fine"]
 ORDER: tuple[Severity, ...] = ("broken", "warning", "fine")
@@ -30,35 +33,13 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Account:
-    """What probing one endpoint or model cost."""
-
-    calls: int = 0
-    prompt: int = 0
-    """Prompt tokens, as the endpoint reports them."""
-    completion: int = 0
-    usd: float = 0.0
-
-    def __add__(self, other: Account) -> Account:
-        return Account(
-            self.calls + other.calls,
-            self.prompt + other.prompt,
-            self.completion + other.completion,
-            self.usd + other.usd,
-        )
-
-    def __str__(self) -> str:
-        paid = f", {self.usd:.4f} USD" if self.usd else ""
-        return f"{self.calls} calls, {self.prompt:,} prompt and {self.completion:,} reply tokens{paid}"
-
-
-@dataclass(frozen=True)
 class Section:
     """The findings on one subject."""
 
     title: str
     findings: tuple[Finding, ...]
-    account: Account = Account()
+    account: Account | None = None
+    """What probing cost; None where nothing was called."""
 
 
 def line_of(text: str, most: int = MOST_SEEN) -> str:
@@ -91,7 +72,7 @@ def json_text(sections: Sequence[Section], **about: str) -> str:
         {
             "title": section.title,
             "findings": [asdict(each) for each in sorted_findings(section.findings)],
-            "spent": asdict(section.account),
+            "spent": spent([section]),
         }
         for section in sections
     ]
@@ -105,20 +86,31 @@ def counts(sections: Sequence[Section]) -> dict[str, int]:
     return {name: sum(each.severity == name for each in every) for name in ORDER}
 
 
+def spent(sections: Sequence[Section]) -> dict[str, Any]:
+    """Calls, tokens as the endpoints report them, and USD of some sections together."""
+    accounts = [section.account for section in sections if section.account is not None]
+    return {name: sum(getattr(each, name) for each in accounts) for name in ("calls", "prompt", "completion", "usd")}
+
+
+def in_words(sections: Sequence[Section]) -> str:
+    """The same in a line."""
+    cost = spent(sections)
+    paid = f", {cost['usd']:.4f} USD" if cost["usd"] else ""
+    return f"{cost['calls']} calls, {cost['prompt']:,} prompt and {cost['completion']:,} reply tokens{paid}"
+
+
 def table(sections: Sequence[Section]) -> str:
     """The findings as text, one line each under the title of its subject, and a last line that counts them."""
     every = [each for section in sections for each in section.findings]
     wide = max((len(each.name) for each in every), default=0)
     lines: list[str] = []
     for section in sections:
-        cost = f"  ({section.account})" if section.account.calls else ""
+        cost = f"  ({in_words([section])})" if spent([section])["calls"] else ""
         lines.append(f"{line_of(section.title, 160)}{cost}")
         for each in sorted_findings(section.findings):
             step = f"  -> {line_of(each.step)}" if each.step else ""
             lines.append(f"  {each.severity:<8} {each.name:<{wide}}  {line_of(each.seen)}{step}")
         lines.append("")
-    spent = sum((section.account for section in sections), Account())
-    lines.append(
-        ", ".join(f"{count} {name}" for name, count in counts(sections).items()) + f"; the doctor spent {spent}"
-    )
+    found = ", ".join(f"{count} {name}" for name, count in counts(sections).items())
+    lines.append(f"{found}; the doctor spent {in_words(sections)}")
     return "\n".join(lines)

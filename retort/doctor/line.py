@@ -18,9 +18,13 @@ from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_me
 
 from agents.context import Seat
 from agents.errors import need
-from agents.models import on_azure, split_spec
+from agents.models import on_azure
+from agents.models.failures import MAX_READ, kind_of_status, outgrown, wait_in
+from agents.models.meter import Account
+from agents.providers import provider_of, split_spec
+from agents.providers.openai import EXTRA
 
-from .findings import Account, line_of, without
+from .findings import line_of, without
 
 Kind = Literal["", "refused", "timeout", "auth", "rate", "server", "context", "request", "garbage", "cut", "spent"]
 
@@ -30,7 +34,6 @@ MOST_CALLS = 14
 MOST_BYTES = 4_000_000
 MOST_WAIT = 5.0
 """Seconds that a Retry-After is waited for at the most."""
-CONTEXT_WORDS = ("context length", "context_length", "context size", "maximum context", "too long", "max_model_len")
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -113,11 +116,10 @@ class Address:
 
 
 def addresses(seat: Seat) -> list[Address]:
-    """The endpoints of a seat behind HTTP, one a URL; an empty key where the environment has none."""
-    _, model, url = split_spec(seat.model)
+    """The endpoints of a seat that speak the OpenAI protocol, one a URL; the key is empty where there is none."""
+    spec = split_spec(seat.model)
     key = os.environ.get(seat.key_env, "")
-    urls = (url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1").split(",")
-    found = [Address(each.strip().rstrip("/"), model, key) for each in urls if each.strip()]
+    found = [Address(url.rstrip("/"), spec.model, key) for url in provider_of(spec).endpoints(spec)]
     return [each if key or not each.local else replace(each, key="none") for each in found]
 
 
@@ -140,7 +142,7 @@ class Line:
     """The line to one endpoint, with what was spent on it."""
 
     def __init__(self, address: Address, seat: Seat, seconds: float) -> None:
-        httpx = need("httpx", "openai")
+        httpx = need("httpx", EXTRA)
         self.address = address
         self.seat = seat
         self.seconds = min(seconds, seat.timeout)
@@ -213,14 +215,14 @@ class Line:
         first = choices[0] if isinstance(choices, list) and choices else None
         message = first.get("message") if isinstance(first, dict) else None
         if not isinstance(message, dict):
-            seen = without(json.dumps(raw)[:20_000], self.address.key)
+            seen = without(json.dumps(raw)[:MAX_READ], self.address.key)
             said = line_of(f"no chat completion: {seen[:200]}")
             return Reply("garbage", reply.status, said)
         usage = raw.get("usage")
         prompt, completion = (_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
         price = self.seat.price
         usd = price.usd(prompt or 0, completion or 0) if price else 0.0
-        self.account += Account(0, prompt or 0, completion or 0, usd)
+        self.account += Account(prompt=prompt or 0, completion=completion or 0, usd=usd)
         seconds = time.monotonic() - begun
         self.times.append(seconds)
         finish = first.get("finish_reason") if isinstance(first, dict) else ""
@@ -242,7 +244,7 @@ class Line:
                     size += len(part)
                     if size > MOST_BYTES:
                         return self._failed("garbage", answer.status_code, f"more than {MOST_BYTES:,} bytes"), None
-                status, wait = answer.status_code, answer.headers.get("retry-after", "1")
+                status, wait = answer.status_code, wait_in(answer.headers)
         except (TimeoutError, self._httpx.ReadTimeout, self._httpx.WriteTimeout, self._httpx.PoolTimeout):
             return self._failed("timeout", 0, f"no answer in {self.seconds:g} s"), None
         except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
@@ -251,18 +253,14 @@ class Line:
             return self._failed("cut", 0, f"{type(error).__name__}: {error}"), None
         text = b"".join(parts).decode("utf-8", "replace")
         if status >= 400:
-            try:
-                seconds = max(0.0, float(wait))
-            except ValueError:
-                seconds = 1.0
-            return self._failed(_kind(status, text), status, text, seconds), None
+            return self._failed(_kind(status, text), status, text, 1.0 if wait is None else wait), None
         try:
             return Reply("", status), json.loads(text)
         except (ValueError, RecursionError):
-            return self._failed("garbage", status, f"not JSON: {text[:20_000]}"), None
+            return self._failed("garbage", status, f"not JSON: {text[:MAX_READ]}"), None
 
     def _failed(self, kind: Kind, status: int, said: str, seconds: float = 1.0) -> Reply:
-        said = line_of(without(message_of(said)[:20_000], self.address.key), 240)
+        said = line_of(without(message_of(said)[:MAX_READ], self.address.key), 240)
         return Reply(kind, status, said, seconds=seconds)
 
 
@@ -279,13 +277,8 @@ def message_of(text: str) -> str:
 
 
 def _kind(status: int, text: str) -> Kind:
-    if status in (401, 403):
-        return "auth"
-    if status == 429:
-        return "rate"
-    if any(word in text.lower() for word in CONTEXT_WORDS):
-        return "context"
-    return "server" if status >= 500 else "request"
+    kind: Any = kind_of_status(status)
+    return "context" if kind in ("request", "server") and outgrown(text[:MAX_READ]) else kind
 
 
 def _count(usage: Any, name: str) -> int | None:

@@ -1,4 +1,8 @@
-"""Looks at the machine: Python, extras, GPU, disk, memory, ports, and whether the rooms and the run folder are ours."""
+"""Looks at the machine: Python, extras, GPU, disk, memory, ports, and whether the rooms and the run folder are ours.
+
+`agents`, `evals`, `graphs` and the other rooms are names that another distribution may install too. Standard library
+only at the top, so that the command line can ask that before it imports any of them.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +14,24 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Collection, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.install import install_line
-
-from .findings import Finding
-from .rooms import rooms
+from .findings import Finding, line_of
 
 if TYPE_CHECKING:
     from ..config import RunConfig
 
 EXTRAS = {
-    "openai": ("langchain_openai", "aiohttp"),
     "train": ("torch", "transformers", "trl", "peft", "datasets", "accelerate"),
     "studio": ("langgraph_cli", "langgraph_api"),
     "mcp": ("langchain_mcp_adapters", "mcp"),
     "report": ("jinja2", "matplotlib", "scipy"),
-    "vllm": ("vllm",),
     "qlora": ("bitsandbytes",),
 }
-"""Extra -> modules that it brings."""
+"""Extra -> modules that it brings, beside those of the providers of seats."""
 LEAST_DISK = 5e9
 """Bytes: a merged model of 1B parameters and its checkpoints."""
 LEAST_MEMORY = 2e9
@@ -66,6 +65,8 @@ def wanted(config: RunConfig, stages: Collection[str] | None = None) -> dict[str
     Args:
         stages: those that are to be done; None = all, and every team is played.
     """
+    from agents.providers import provider_of, split_spec
+
     found: dict[str, str] = {}
     arms = [arm.team for arm in config.arms()] if stages is None or "evaluate" in stages else []
     playing = {*arms, *([config.collect.team] if stages is None or "collect" in stages else [])}
@@ -73,15 +74,9 @@ def wanted(config: RunConfig, stages: Collection[str] | None = None) -> dict[str
         if stages is not None and name not in playing:
             continue
         for role, seat in team.named(name).seats().items():
-            provider, _, rest = seat.model.partition(":")
-            if provider == "openai" or (provider == "vllm" and "@" in rest):
-                found.setdefault("openai", f"{name}.{role}")
-            elif provider == "vllm":
-                found.setdefault("openai", f"{name}.{role}")
-                if not os.environ.get("RETORT_VLLM_PYTHON"):
-                    found.setdefault("vllm", f"{name}.{role}")
-            elif provider == "hf":
-                found.setdefault("train", f"{name}.{role}")
+            spec = split_spec(seat.model)
+            for extra in provider_of(spec).extras(spec):
+                found.setdefault(extra, f"{name}.{role}")
     trained = [name for name in config.student.trainings if stages is None or name in stages]
     if trained or playing - set(config.teams):
         found.setdefault("train", "student.stages")
@@ -97,9 +92,11 @@ def wanted(config: RunConfig, stages: Collection[str] | None = None) -> dict[str
 
 def extras(config: RunConfig, stages: Collection[str] | None = None) -> list[Finding]:
     """One finding for each extra: broken where the stages, None = all, need what is not there."""
+    from agents.install import install_line
+
     needed = wanted(config, stages)
     found = []
-    for extra, modules in EXTRAS.items():
+    for extra, modules in (provider_packages() | EXTRAS).items():
         missing = [each for each in modules if importlib.util.find_spec(each) is None]
         if not missing:
             found.append(Finding(f"extra {extra}", "fine", "installed"))
@@ -111,6 +108,14 @@ def extras(config: RunConfig, stages: Collection[str] | None = None) -> list[Fin
         else:
             found.append(Finding(f"extra {extra}", "fine", f"{seen}; this config does not need it", install))
     return found
+
+
+def provider_packages() -> dict[str, tuple[str, ...]]:
+    """Extra -> modules that it brings, of the extras that belong to providers of seats."""
+    from agents.providers import known_provider, names_where
+
+    known = (known_provider(name) for name in names_where("packages"))
+    return {extra: modules for each in known if each is not None for extra, modules in each.packages.items()}
 
 
 def gpu() -> Finding:
@@ -248,3 +253,79 @@ def writable(folder: Path) -> Finding:
     except OSError as error:
         return Finding("run_folder", "broken", f"{place} cannot be written ({error.strerror})", "give another --run")
     return Finding("run_folder", "fine", f"{folder} can be written")
+
+
+ROOMS = ("agents", "graphs", "distill", "finetune", "evals")
+OURS = frozenset({"retort-distill", "retort"})
+"""Names of our distribution: `retort` is what a checkout installed itself as before the name was found to be taken."""
+HOME = Path(__file__).resolve().parents[2]
+"""The folder in which `retort` and the rooms beside it lie."""
+
+
+def rooms() -> list[Finding]:
+    """One finding for each room that is not ours, or that another distribution installs too; one fine one else."""
+    installed = packages_distributions()  # reads every distribution of the environment
+    found = [each for name in ROOMS for each in _room(name, sorted(set(installed.get(name, ())) - OURS))]
+    found += namesake(installed)
+    return found or [Finding("rooms", "fine", f"{', '.join(ROOMS)} are the ones beside retort, in {HOME}")]
+
+
+def shadowed() -> str | None:
+    """What stands in the way of importing the house, as lines for the terminal; None where nothing does."""
+    broken = [each for each in rooms() if each.severity == "broken"]
+    if not broken:
+        return None
+    return "\n".join(f"broken   {each.name}  {line_of(each.seen)}  -> {line_of(each.step)}" for each in broken)
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder that `import name` opens; None where there is none."""
+    module = sys.modules.get(name)
+    if module is not None:
+        places = [module.__file__ or ""] if module.__file__ else list(getattr(module, "__path__", []))
+    else:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        if spec is None:
+            return None
+        places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
+    if not places:
+        return None
+    place = Path(places[0]).resolve()
+    return place if place.is_dir() else place.parent
+
+
+def _room(name: str, others: list[str]) -> list[Finding]:
+    """The findings on one room, where distributions `others` install it too."""
+    folder = folder_of(name)
+    blame = f" (of {', '.join(_with_version(each) for each in others)})" if others else ""
+    if folder is None:
+        return [
+            Finding("shadowed", "broken", f"{name!r} cannot be imported", f"install it again: pip install -e {HOME}")
+        ]
+    if folder != HOME / name:
+        seen = f"`import {name}` opens {folder}{blame}, not {HOME / name}"
+        step = f"pip uninstall {others[0]}" if others else f"take {folder.parent} out of PYTHONPATH, or start elsewhere"
+        return [Finding("shadowed", "broken", seen, step + "; or give Retort a virtual environment of its own")]
+    if others:
+        seen = f"{name!r} is ours now, and {', '.join(_with_version(each) for each in others)} installs it too"
+        return [Finding("shadowed", "warning", seen, f"pip uninstall {others[0]}, or use a virtual environment")]
+    return []
+
+
+def namesake(installed: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """The finding on the other distribution by the name `retort`, which the package index has."""
+    if "retort" not in installed.get("retort", ()) or "retort" in installed.get("agents", ()):
+        return []
+    seen = f"the distribution {_with_version('retort')} installs a package `retort` too, and is no part of this project"
+    step = f"pip uninstall retort; pip install -e {HOME}; or give each a virtual environment of its own"
+    return [Finding("shadowed", "warning", seen, step)]
+
+
+def _with_version(name: str) -> str:
+    try:
+        return f"{name} {distribution(name).version}"
+    except PackageNotFoundError:
+        return name

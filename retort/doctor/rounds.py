@@ -1,4 +1,9 @@
-"""The doctor's rounds: every distinct seat of a config side by side, then the machine."""
+"""The doctor's rounds: every distinct seat of a config side by side, then the machine.
+
+A seat behind an endpoint of the OpenAI protocol is visited (endpoint.py). A model of this process is opened and
+rendered to the token: each reply carries the ids of its prompt, so the prompt of the next turn either begins with them
+or it does not. Of other seats the provider tells itself what there is to see, or they play one turn.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +11,41 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from tqdm import tqdm
 
 from agents.context import Board, Seat, Team
 from agents.corpus.indexes import IndexConfig
-from agents.errors import StageError
-from agents.models import close_seats, split_spec
+from agents.errors import MissingExtra, ProviderError, RetortError, SeatError, StageError
+from agents.install import install_line
+from agents.models import close_seats, open_seat
+from agents.models.desk import call
+from agents.models.meter import Account
+from agents.providers import provider_of, split_spec
+from agents.providers.scripted import demonstrates
 from agents.reason import ask
+from agents.text import shortened
+from agents.tools import SEARCH
 from agents.tools.schemas import BUILTIN
 
-from ..config import DEMONSTRATOR
 from ..pipeline import Run
-from . import inside
-from .before import disk_bytes
-from .findings import Account, Finding, Section
-from .index import index_findings
+from .base import base_findings
+from .before import corpus_findings, disk_bytes, index_findings, tool_findings
+from .conversation import EXTRA_WORDS, FURTHER, OBSERVATION, QUESTION, history, long_thought, opening
+from .endpoint import Duties, visit
+from .findings import Finding, Section
 from .line import Address, addresses
 from .machine import machine
-from .material import corpus_findings, tool_findings
-from .need import Need, longest_chunk, need
-from .script import QUESTION
-from .visit import Duties, visit
+from .prompts import LEAST, Need, longest_chunk, need, too_short
 
 CALL_SECONDS = 30.0
 """One call of the doctor's to an endpoint, unless the seat's own timeout is shorter."""
+TOKENS = 96
+"""Of one probed reply."""
+SECONDS = 120.0
+"""For one reply of a model in process: a large one on a CPU writes a few tokens a second."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ def _patient(group: list[tuple[Team, str, Seat]], board: Board, own: str) -> Pat
         roles=tuple(f"{team.name}.{role}" for team, role, _ in group),
         tools=any(role == "reason" for _, role, _ in group),
         schema=asked,
-        later=seat.model.startswith(DEMONSTRATOR) and seat.model.endswith(f"@{own}"),
+        later=demonstrates(seat.model) and seat.model.endswith(f"@{own}"),
     )
 
 
@@ -106,13 +121,12 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
     if run.config.student.stages:
         jobs.append(_base(run, chunk))
     for patient in found:
-        provider, _, url = split_spec(patient.seat.model)
         needed = need(run.config.board, patient.seat.max_tokens, chunk)
-        if provider == "openai" or (provider == "vllm" and url is not None):
-            duties = Duties(patient.tools, patient.schema, needed, run.config.budget)
-            jobs += [endpoint(patient, address, duties, seconds) for address in addresses(patient.seat)]
-        else:
-            jobs.append(in_process(patient, needed, question))
+        duties = Duties(patient.tools, patient.schema, needed, run.config.budget)
+        places = addresses(patient.seat)
+        jobs += [endpoint(patient, address, duties, seconds) for address in places]
+        if not places:
+            jobs.append(other(patient, needed, question))
     hidden = None if progress is None else not progress
     try:
         with tqdm(total=len(jobs), desc="doctor", unit="seat", disable=hidden) as bar:
@@ -138,23 +152,178 @@ async def endpoint(patient: Patient, address: Address, duties: Duties, seconds: 
     return Section(title, tuple(made.findings), made.account)
 
 
-async def in_process(patient: Patient, needed: Need, question: str) -> Section:
-    """A seat without an endpoint."""
-    provider = split_spec(patient.seat.model)[0]
+async def other(patient: Patient, needed: Need, question: str) -> Section:
+    """A seat that is behind no endpoint of the OpenAI protocol."""
     title = f"{', '.join(patient.roles)}: {patient.seat.model}"
-    account = Account()
+    seat, spec = patient.seat, split_spec(patient.seat.model)
     try:
-        if provider == "scripted":
-            found, account = await inside.scripted(patient.seat, patient.later)
-        elif provider == "hf":
-            found, account = await inside.hf(patient.seat, patient.tools, needed, question)
-        elif provider == "langchain":
-            found, account = await inside.langchain(patient.seat, patient.tools)
-        else:
-            found = await inside.vllm_folder(patient.seat)
-    except Exception as error:  # a model folder can hold anything
-        found = [unforeseen(error)]
-    return Section(title, tuple(found), account)
+        provider = provider_of(spec)
+        if provider.weighable:
+            found, account = await in_process(seat, patient.tools, needed, question)
+            return Section(title, tuple(found), account)
+        told = await asyncio.to_thread(provider.inspect, spec, seat, pending=patient.later)
+        if told is not None:
+            return Section(title, tuple(Finding(*each) for each in told))
+        found, account = await one_turn(seat, patient.tools)
+        return Section(title, tuple(found), account)
+    except Exception as error:  # a model folder, and a package of others, can hold anything
+        return Section(title, (unforeseen(error),))
+
+
+class Spending:
+    """Calls of one seat with their sum."""
+
+    def __init__(self, seat: Seat, tools: bool) -> None:
+        self.seat = seat
+        self.offered = [SEARCH] if tools else []
+        self.account = Account()
+
+    async def say(self, messages: list[BaseMessage], most: int = TOKENS) -> AIMessage:
+        """One reply; raises what the seat raises."""
+        async with asyncio.timeout(SECONDS):
+            reply, spent = await call(self.seat, "reason", messages, tools=self.offered, max_tokens=most)
+        self.account = self.account.plus(spent)
+        return reply
+
+
+async def in_process(seat: Seat, tools: bool, need: Need, question: str) -> tuple[list[Finding], Account]:
+    """A model of this process: opened, played, and its renderings compared token by token.
+
+    Args:
+        seat: the seat.
+        tools: whether it is offered tools.
+        need: what the board can need of the context.
+        question: what it is asked for a turn of its own: a student knows its own microdomain alone.
+    """
+    try:
+        chat: Any = await asyncio.to_thread(open_seat, seat)
+    except MissingExtra as error:
+        return [Finding("extra_missing", "broken", str(error), install_line(error.extra))], Account()
+    except (SeatError, OSError, ValueError, RuntimeError) as error:
+        step = "a folder with a model or an adapter, a hub id, or tiny-base"
+        return [Finding("seat_not_opened", "broken", f"{type(error).__name__}: {error}", step)], Account()
+    spending = Spending(seat, tools)
+    found = [opened(chat), context(chat.engine.positions, need)]
+    try:
+        found += await rendering(spending)
+        if tools:
+            found += await own_turn(spending, question)
+    except (ProviderError, SeatError, TimeoutError, OSError, ValueError, RuntimeError) as error:
+        seen = f"a reply failed: {type(error).__name__} {error}"
+        found.append(Finding("seat_fails", "broken", seen.strip(), "does the model fit this machine's memory?"))
+    return found, spending.account
+
+
+def opened(chat: Any) -> Finding:
+    """What was opened, and where it runs."""
+    adapter = " with its adapter" if chat.adapter is not None else ""
+    device = getattr(chat.engine, "device", None)
+    return Finding("seat", "fine", f"opened in this process{adapter}{f', on {device}' if device is not None else ''}")
+
+
+def context(positions: int | None, need: Need) -> Finding:
+    """Whether the board fits the model's positions."""
+    if positions is None:
+        return Finding("context", "fine", f"the model declares no limit; the board can need {need.worst:,} tokens")
+    if positions >= need.worst:
+        return Finding("context", "fine", f"{positions:,} positions; the board can need {need.worst:,}")
+    return too_short(need, positions, f"the model has {positions:,} positions")
+
+
+async def rendering(spending: Spending) -> list[Finding]:
+    """Thoughts and earlier turns, by the ids of prompts that were rendered from fixed messages."""
+    prompts = []
+    for messages in (
+        opening(),
+        history(),
+        history(long_thought()),
+        history(further=True),
+    ):
+        reply = await spending.say(messages, most=1)
+        prompts.append(list(reply.response_metadata.get("prompt_ids") or []))
+    first, second, long, third = prompts
+    more = len(long) - len(second)
+    seen = f"{EXTRA_WORDS} more words beside the call are {more} more prompt tokens ({len(second)} and {len(long)})"
+    if more < LEAST:
+        step = "a chat template that writes the text beside tool_calls"
+        found = [Finding("thought_lost", "broken", seen, step)]
+    else:
+        found = [Finding("thought", "fine", seen)]
+    for name, earlier, later in (("first turn", first, second), ("observation", second, third)):
+        kept = common(earlier, later)
+        if kept < len(earlier):
+            seen = f"the prompt up to the {name} is {len(earlier)} tokens; the next one repeats {kept} of them"
+            step = "a chat template that only appends: retort trains and serves with TRL's training template"
+            return [*found, Finding("history_rendered_differently", "broken", seen, step)]
+    seen = f"prompts of three turns begin with one another: {len(first)}, {len(second)}, {len(third)} tokens"
+    return [*found, Finding("history", "fine", seen)]
+
+
+async def own_turn(spending: Spending, question: str) -> list[Finding]:
+    """The model's own first turn must come back in the second prompt token for token."""
+    messages = [opening()[0], HumanMessage(question)]
+    reply = await spending.say(messages)
+    written = list(reply.response_metadata.get("completion_ids") or [])
+    whole = [*(reply.response_metadata.get("prompt_ids") or []), *written]
+    answer: BaseMessage = HumanMessage(FURTHER)
+    if reply.tool_calls:
+        answer = ToolMessage(OBSERVATION, tool_call_id=str(reply.tool_calls[0]["id"]), name=reply.tool_calls[0]["name"])
+        found = [Finding("call", "fine", f"calls {reply.tool_calls[0]['name']!r} in {len(written)} tokens")]
+    else:
+        seen = f"no call in {len(written)} tokens: {shortened(reply.text, 80)!r}"
+        found = [Finding("no_call", "warning", seen, "a student calls once it is trained; for a teacher take another")]
+    if reply.response_metadata.get("finish_reason") != "stop":
+        return found  # cut in the middle: what follows cannot be the same tokens
+    following = await spending.say([*messages, reply, answer], most=1)
+    later = list(following.response_metadata.get("prompt_ids") or [])
+    kept = common(whole, later)
+    if kept < len(whole):
+        seen = f"its own turn comes back changed: {len(whole)} tokens of prompt and reply, {kept} of them repeated"
+        step = "its text holds what the template trims; check chat_template and response template"
+        return [*found, Finding("history_rendered_differently", "warning", seen, step)]
+    return [*found, Finding("own_turn", "fine", f"comes back token for token ({len(whole)} tokens)")]
+
+
+def common(one: list[int], other: list[int]) -> int:
+    """Length of the common beginning."""
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+async def one_turn(seat: Seat, tools: bool) -> tuple[list[Finding], Account]:
+    """A chat model of any kind: opened, and asked for one turn with the search tool offered."""
+    spec = split_spec(seat.model)
+    try:
+        chat: Any = await asyncio.to_thread(open_seat, seat)
+    except MissingExtra as error:
+        return [Finding("extra_missing", "broken", str(error), install_line(error.extra))], Account()
+    except RetortError as error:
+        step = f"docs/seats.md tells of seats of {spec.provider}"
+        return [Finding("seat_not_opened", "broken", str(error), step)], Account()
+    found = [Finding("seat", "fine", f"opened: {type(chat).__name__}")]
+    found += [Finding(*each) for each in provider_of(spec).opened(chat)]
+    offered = [SEARCH] if tools and seat.transport == "native" else []
+    try:
+        reply, spent = await call(seat, "reason", opening(), tools=offered)
+    except (RetortError, TimeoutError) as error:
+        step = "see the package's documentation"
+        return [*found, Finding("request_refused", "broken", str(error), step)], Account(calls=1)
+    if reply.usage_metadata is None:
+        seen = "replies carry no token counts: [budget] and limits.tokens go by an estimate, 4 characters a token"
+        found.append(Finding("no_usage", "warning", seen, "[budget] hours = N"))
+    else:
+        seen = f"{spent['prompt']} prompt and {spent['completion']} reply tokens for the first turn"
+        found.append(Finding("usage", "fine", seen))
+    if reply.tool_calls:
+        found.append(Finding("call", "fine", f"calls {reply.tool_calls[0]['name']!r}"))
+    elif offered:
+        seen = f"answered without searching: {shortened(reply.text, 80)!r}"
+        found.append(Finding("no_call", "warning", seen, 'transport = "text" where the class takes no tools'))
+    return found, Account().plus(spent)
 
 
 def unforeseen(error: Exception) -> Finding:
@@ -173,8 +342,6 @@ def own_question(run: Run) -> str:
 
 
 async def _base(run: Run, chunk: int) -> Section:
-    from .base import base_findings
-
     title = f"student.base: {run.config.student.base}"
     try:
         return Section(title, tuple(await asyncio.to_thread(base_findings, run.config, chunk)))

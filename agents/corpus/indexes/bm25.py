@@ -17,7 +17,8 @@ import numpy as np
 from pydantic import Field
 
 from ...errors import StageError
-from ...files import brief, made_anew
+from ...files import made_anew
+from ...text import first_line
 from ..tokens import names, words
 from .base import Hits, Index, IndexSettings, indexes
 from .ranking import best
@@ -96,7 +97,7 @@ class Bm25(Index):
         try:
             model = bm25s.BM25.load(str(folder), show_progress=False)
         except Exception as error:  # bm25s and NumPy raise what their parsers happen to
-            raise StageError(f"the index in {str(folder)!r} cannot be read ({brief(error)}): {again}") from None
+            raise StageError(f"the index in {str(folder)!r} cannot be read ({first_line(error)}): {again}") from None
         if len(model.vocab_dict) == 0 or model.scores["num_docs"] != len(chunks):
             raise StageError(f"the index in {str(folder)!r} is of other chunks: {again}")
         return cls(chunks, settings, model)

@@ -22,9 +22,10 @@ from tqdm import tqdm
 
 from ...context import DEFAULT_KEY, KEY_GOES, MOST_NAME
 from ...errors import ConfigError, StageError
-from ...files import brief, made_anew, write_json
+from ...files import made_anew, write_json
 from ...install import install_line
 from ...redaction import authority, looks_like_key, parameters, secret_name
+from ...text import first_line
 from .base import ABSENT, Hits, Index, IndexSettings, Missing, content_hash, indexes, sha256_of
 from .embedding import EXTRA, PACKAGES, Embedder, form_of, open_embedder, table_in
 from .endpoint import EmbeddingEndpoint, embed_all, embed_batch, endpoint_problems, run_in_thread
@@ -161,7 +162,7 @@ class Dense(Index):
         try:
             vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise StageError(f"the index in {str(folder)!r} cannot be read ({brief(error)}): {again}") from None
+            raise StageError(f"the index in {str(folder)!r} cannot be read ({first_line(error)}): {again}") from None
         if vectors.ndim != 2 or vectors.dtype != np.float16 or len(vectors) != len(chunks):
             raise StageError(f"the index in {str(folder)!r} is of other chunks: {again}")
         model_hash = str(table_in(folder / MODEL).get("model", ABSENT))

@@ -1,26 +1,102 @@
-"""The first turn: does the model call the tool, can a client read the call, and which transport brings it."""
+"""The conversation that the doctor plays, and its first turn: does the model call the tool, and can a client read it?
+
+A question, a call with a thought, an observation, an answer, a further word. The thought's length and the further
+message are what is varied; everything else stays the same to the letter, so that a difference in prompt tokens can have
+no other cause.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from agents.context import Wire
+from agents.context import Transport
 from agents.errors import RetortError
-from agents.models import split_spec
+from agents.models.meter import Account
+from agents.prompts import prompt
+from agents.providers import split_spec
+from agents.text import shortened
 from agents.tools import SEARCH
 
-from .findings import Account, Finding
+from .findings import Finding
 from .line import Line, Reply
-from .script import opening
 
-WIRES: tuple[Wire, ...] = ("native", "text", "hermes")
+QUESTION = (
+    "What is the boiling limit of the Retort-9 kettle?\nA) 3 minutes\nB) 7 minutes\nC) 12 minutes\nD) 20 minutes\n"
+    "Search the manual first."
+)
+QUERY = "Retort-9 kettle boiling limit"
+OBSERVATION = "[1] Retort-9 kettle > boiling limit\nBoiling limit: 7 minutes"
+ANSWER = "Quote: Boiling limit: 7 minutes\nAnswer: 7 minutes"
+FURTHER = "Is that what the manual says? Give your quote and your answer once more."
+SHORT = "I look it up."
+WORDS = (
+    *("water", "boil", "steam", "valve", "light", "heat", "stone", "river", "green", "field", "table", "house"),
+    *("paper", "round", "seven", "night", "chair", "garden", "winter", "summer", "morning", "evening", "kitchen"),
+    *("window", "bottle", "silver", "copper", "yellow", "orange", "simple", "middle"),
+)
+"""Common words, of one or two tokens each in most vocabularies."""
+EXTRA_WORDS = 48
+IN_THOUGHT, IN_RESULT = "BRASS-4471", "LINEN-8052"
+"""Code words, for endpoints that count no tokens."""
+
+
+def words(count: int) -> str:
+    """`count` common words."""
+    return " ".join(itertools.islice(itertools.cycle(WORDS), count))
+
+
+def long_thought() -> str:
+    """The short thought with EXTRA_WORDS more."""
+    return f"{SHORT} {words(EXTRA_WORDS)}"
+
+
+def opening() -> list[BaseMessage]:
+    """The messages before the first turn."""
+    return [SystemMessage(prompt("react")), HumanMessage(QUESTION)]
+
+
+def history(
+    thought: str = SHORT, *, reasoning: str = "", further: bool = False, call_id: str = "call00001"
+) -> list[BaseMessage]:
+    """The conversation up to the observation, or up to the further user message.
+
+    Args:
+        thought: text beside the call.
+        reasoning: what stands in `reasoning_content` beside the call.
+        further: with the answer and the user's further message.
+        call_id: 9 letters and digits, which every server takes, or what this server gave.
+    """
+    call = AIMessage(
+        thought,
+        tool_calls=[{"name": "search", "args": {"query": QUERY}, "id": call_id}],
+        additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
+    )
+    messages = [*opening(), call, ToolMessage(OBSERVATION, tool_call_id=call_id, name="search")]
+    return [*messages, AIMessage(ANSWER), HumanMessage(FURTHER)] if further else messages
+
+
+def with_code_words(call_id: str = "call00001") -> list[BaseMessage]:
+    """A code word in the thought, another in the observation, and the request for both."""
+    messages = history(f"{SHORT} Code word of this turn: {IN_THOUGHT}.", call_id=call_id)
+    result = ToolMessage(f"{OBSERVATION}\nCode word: {IN_RESULT}", tool_call_id=call_id, name="search")
+    asked = "Two code words stand above: one in your own turn, one in the search result. Repeat both, and nothing else."
+    return [*messages[:-1], result, HumanMessage(asked)]
+
+
+def long_prompt(count: int) -> list[BaseMessage]:
+    """A user message of `count` common words, a code word at its start."""
+    return [HumanMessage(f"Code word: {IN_THOUGHT}. {words(count)}\nWhich code word opens this message?")]
+
+
+WIRES: tuple[Transport, ...] = ("native", "text", "hermes")
 TURN_TOKENS = 1024
 """A turn may be this long, if the seat's `max_tokens` allows it: reasoning models think before they call."""
 _TOLD = re.compile(r"search|look(?:ing)? (?:it|this|that)? ?up|tool_call|\baction\b|\bquery\b", re.IGNORECASE)
@@ -31,7 +107,7 @@ _ANSWERED = re.compile(r"^\s*\**answer\**\s*:", re.IGNORECASE | re.MULTILINE)
 class Turn:
     """A first turn through one transport."""
 
-    wire: Wire
+    wire: Transport
     reply: Reply
     message: AIMessage
     """As Retort would read it."""
@@ -54,14 +130,14 @@ def turn_tokens(line: Line) -> int:
     return min(line.seat.max_tokens, TURN_TOKENS)
 
 
-def wire_options(wire: Wire) -> dict[str, Any]:
+def wire_options(wire: Transport) -> dict[str, Any]:
     """What a call through a transport is sent with, beside its messages."""
     from agents.toolcalls import stop_words
 
     return {"tools": [SEARCH] if wire == "native" else [], "stop": stop_words(wire)}
 
 
-async def first_turn(line: Line, wire: Wire) -> Turn:
+async def first_turn(line: Line, wire: Transport) -> Turn:
     """Ask the doctor's question through one transport."""
     from agents.toolcalls import incoming, outgoing
 
@@ -140,14 +216,14 @@ async def retort_reads(line: Line) -> bool:
     from agents.models.desk import call
     from agents.toolcalls import incoming
 
-    provider, name, _ = split_spec(line.seat.model)
-    seat = line.seat.model_copy(update={"model": f"{provider}:{name}@{line.address.url}"})
+    spec = split_spec(line.seat.model)._replace(url=line.address.url)
+    seat = line.seat.model_copy(update={"model": spec.line})
     try:
         reply, spent = await call(seat, "reason", opening(), tools=(SEARCH,), seconds=line.seconds)
     except (RetortError, TimeoutError):
-        line.account += Account(1)
+        line.account += Account(calls=1)
         return False
-    line.account += Account(1, spent["prompt"], spent["completion"], spent["usd"])
+    line.account = line.account.plus(spent)
     message, _ = incoming("native", reply, [SEARCH])
     return runnable(message)
 
@@ -157,7 +233,7 @@ def runnable(message: AIMessage) -> bool:
     return any(each["name"] == "search" and isinstance(each["args"].get("query"), str) for each in message.tool_calls)
 
 
-async def other_wire(line: Line, wire: Wire) -> Turn | None:
+async def other_wire(line: Line, wire: Transport) -> Turn | None:
     """The first turn through the first other transport that brings a call."""
     for each in WIRES:
         if each != wire:
@@ -185,9 +261,9 @@ def shape_findings(turn: Turn) -> list[Finding]:
         found.append(silent(reply, "the first turn"))
     elif turn.called or turn.message.invalid_tool_calls or told(reply.content):
         seen = f"no tool_calls through {turn.wire}; the text tells the call: {reply.content!r}"
-        found.append(Finding("narrated_call", "broken", seen[:200]))
+        found.append(Finding("narrated_call", "broken", shortened(seen, 200)))
     else:
-        found.append(Finding("no_call", "warning", f"answered without searching: {reply.content!r}"[:200]))
+        found.append(Finding("no_call", "warning", shortened(f"answered without searching: {reply.content!r}", 200)))
     return found
 
 
