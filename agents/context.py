@@ -43,7 +43,7 @@ KEY_GOES = 'export MY_KEY=... in the shell and write its name into run.toml, key
 """What to do with a key, in an error that does not show it."""
 DEFAULT_KEY = "OPENAI_API_KEY"
 """Variable with the key where a seat names none; langchain seats then leave it to the package to find its own."""
-MOST_NAME = 64
+MAX_NAME = 64
 """Characters of a variable's name above which it is taken for a key."""
 
 
@@ -141,7 +141,7 @@ class Seat(BaseModel):
     @field_validator("key_env")
     @classmethod
     def _no_key_for_a_name(cls, name: str) -> str:
-        if looks_like_key(name) or len(name) > MOST_NAME or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        if looks_like_key(name) or len(name) > MAX_NAME or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ValueError(f"this is no name of an environment variable, and maybe a key; {KEY_GOES}")
         return name
 

@@ -26,7 +26,7 @@ QUESTION_CHARS = 2000
 OPTION_CHARS = 300
 ANSWER_CHARS = 500
 QUOTE_CHARS = 500
-MOST_QUOTES = 12
+MAX_QUOTES = 12
 PASSAGE_CHARS = 2000
 """Characters of one passage that the judge reads; of a longer one those round the first quote in it."""
 PASSAGES_CHARS = 16_000
@@ -92,7 +92,7 @@ def shown(question: str, options: Sequence[str], final: Final, passages: Sequenc
     lettered = [
         f"{letter}) {shortened(option, OPTION_CHARS)}" for letter, option in zip(LETTERS, options, strict=False)
     ]
-    quotes = [shortened(fold(quote), QUOTE_CHARS) for quote in final.quotes[:MOST_QUOTES]]
+    quotes = [shortened(fold(quote), QUOTE_CHARS) for quote in final.quotes[:MAX_QUOTES]]
     sections = [("question", shortened(question, QUESTION_CHARS))]
     if lettered:
         sections.append(("options", "\n".join(lettered)))

@@ -22,7 +22,7 @@ from agents.errors import need
 CONFIDENCE = 0.95
 FLIPS = 100_000
 """Draws of the sign-flip test where its exact distribution has too many values."""
-MOST_VALUES = 500_000
+MAX_VALUES = 500_000
 
 
 class Interval(BaseModel):
@@ -148,7 +148,7 @@ def sign_flip(differences: Sequence[float], seed: int = 0) -> float:
     chances are not symmetric about 0; the test keeps its level for their mean nevertheless as tasks become many, since
     the flipped sum has the variance of the sum (J. P. Romano 1990, JASA 85:686-692).
 
-    The distribution is worked out exactly where it has at most MOST_VALUES values; else FLIPS draws from generator
+    The distribution is worked out exactly where it has at most MAX_VALUES values; else FLIPS draws from generator
     `seed` take its place, the observed one counted among them (B. Phipson and G. K. Smyth 2010, SAGMB 9:39).
     """
     parts = [Fraction(each).limit_denominator(10_000) for each in differences]
@@ -172,7 +172,7 @@ def _flipped(sizes: dict[int, int], observed: int) -> float | None:
     values: np.ndarray = np.zeros(1, dtype=np.int64)
     weights: np.ndarray = np.ones(1)
     for size, times in sizes.items():
-        if values.size * (times + 1) > MOST_VALUES:
+        if values.size * (times + 1) > MAX_VALUES:
             return None
         steps = size * (2 * np.arange(times + 1, dtype=np.int64) - times)
         chances = np.array([math.comb(times, k) / 2**times for k in range(times + 1)])

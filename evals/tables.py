@@ -11,7 +11,7 @@ from .notes import cell, clock_notes, differences, headline, notes, percent, sho
 from .rows import Leaderboard, Rate, Row, Standing
 
 WIDTH = 100
-LEAST_NAME = 20
+MIN_NAME = 20
 """Columns that an arm's name gets at the least before the columns move closer; a longer one is cut."""
 MARKS = re.compile(r"[*~!]*$")
 
@@ -48,7 +48,7 @@ def _cut(name: str, room: int) -> str:
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Aligned columns: the first to the left, the others to the right, two blanks between where there is room."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    gap = 2 if WIDTH - sum(widths[1:]) - 2 * (len(header) - 1) >= min(widths[0], LEAST_NAME) else 1
+    gap = 2 if WIDTH - sum(widths[1:]) - 2 * (len(header) - 1) >= min(widths[0], MIN_NAME) else 1
     widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - gap * (len(header) - 1))
     lines = [
         [_cut(first, widths[0]).ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(rest, widths[1:], strict=True))]
@@ -105,7 +105,7 @@ def _parts(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[tup
     chosen: list[int] = []
     for at in range(1, len(header)):
         wide = sum(2 + max(len(row[i]) for row in [header, *rows]) for i in [*chosen, at])
-        if chosen and wide > WIDTH - LEAST_NAME:
+        if chosen and wide > WIDTH - MIN_NAME:
             yield [header[i] for i in [0, *chosen]], [[row[i] for i in [0, *chosen]] for row in rows]
             chosen = []
         chosen.append(at)

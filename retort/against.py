@@ -21,7 +21,7 @@ from evals.stats import Interval, clustered, mcnemar, newcombe, pairs, wilson
 
 from .folders import check_run
 
-MOST_DIFFERENCES = 40
+MAX_DIFFERENCES = 40
 """Differing keys of the configs that are printed; `--json` has all."""
 
 
@@ -216,10 +216,10 @@ def lines(found: Compared) -> Iterator[str]:
         yield "the configs differ in nothing but the name"
         return
     yield "the configs differ in (A | B):"
-    for name, (one, two) in list(found.differs.items())[:MOST_DIFFERENCES]:
+    for name, (one, two) in list(found.differs.items())[:MAX_DIFFERENCES]:
         yield f"  {name:<28} {shown(one)} | {shown(two)}"
-    if len(found.differs) > MOST_DIFFERENCES:
-        yield f"  and {len(found.differs) - MOST_DIFFERENCES} more: --json has all"
+    if len(found.differs) > MAX_DIFFERENCES:
+        yield f"  and {len(found.differs) - MAX_DIFFERENCES} more: --json has all"
 
 
 def shown(value: Any) -> str:

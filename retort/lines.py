@@ -21,7 +21,7 @@ SKIPPED = "skipped.jsonl"
 """File of the run folder: files of the corpus that are no page and lines that are no fact, with the reason."""
 REJECTED = "facts_rejected.jsonl"
 """File of the run folder: every fact that asks nothing, with the reason."""
-MOST_CHARS = 1000
+MAX_CHARS = 1000
 """Of a rejected value that are written down."""
 NAMED = 5
 """Files and lines that the terminal names; the rest stands in the file."""
@@ -55,7 +55,7 @@ def rejected(skipped: Sequence[Mapping[str, Any]], facts: Sequence[tuple[Fact, s
     yield from ({"line": row["line"], "reason": row["reason"]} for row in skipped if row.get("used") is False)
     for fact, reason in facts:
         row = fact.model_dump(include={"entity", "attribute", "value", "source", "module"}, exclude_none=True)
-        yield {"reason": reason, **row, "value": row["value"][:MOST_CHARS]}
+        yield {"reason": reason, **row, "value": row["value"][:MAX_CHARS]}
 
 
 def facts_needed(counts: Mapping[str, Any], file: Path) -> Iterator[str]:

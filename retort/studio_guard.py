@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agents.errors import ConfigError
 
 from .studio_choices import read
-from .studio_settings import MOST_BYTES, ORIGINS, SERVER_KEYS, STUDIO, TOKEN, token
+from .studio_settings import MAX_BYTES, ORIGINS, SERVER_KEYS, STUDIO, TOKEN, token
 
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 ROUTES = ("", "ok", "info", "openapi.json", "assistants", "threads", "runs")
@@ -124,9 +124,9 @@ class Guard:
 
 
 async def whole(receive: Receive) -> bytes:
-    """The body of a request, as far as `MOST_BYTES` and one part more."""
+    """The body of a request, as far as `MAX_BYTES` and one part more."""
     body = b""
-    while len(body) <= MOST_BYTES:
+    while len(body) <= MAX_BYTES:
         message = await receive()
         body += message.get("body", b"")
         if not message.get("more_body", False):
@@ -146,8 +146,8 @@ def again(body: bytes, receive: Receive) -> Receive:
 
 def foreign(body: bytes) -> tuple[int, str] | None:
     """Why a body is refused: too long, no JSON, a webhook, or a message that would make an endpoint fetch something."""
-    if len(body) > MOST_BYTES:
-        return 413, f"the body is longer than {MOST_BYTES} bytes"
+    if len(body) > MAX_BYTES:
+        return 413, f"the body is longer than {MAX_BYTES} bytes"
     try:
         data = json.loads(body) if body else None
     except (ValueError, RecursionError):

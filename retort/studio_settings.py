@@ -17,7 +17,7 @@ ORIGINS = ("https://smith.langchain.com", "https://eu.smith.langchain.com")
 """Pages that may speak with the server; all others are refused."""
 TOKEN = "RETORT_STUDIO_TOKEN"  # noqa: S105
 """Variable with the token that requests must hold, so that one is kept over several starts."""
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 """Of a request's body; a thread with a long history is some 100 kB."""
 SERVER_KEYS = frozenset(
     {

@@ -10,9 +10,9 @@ from typing import Any
 
 from agents.errors import ConfigError
 
-MOST_BYTES = 4_000_000
+MAX_BYTES = 4_000_000
 """Of a run.toml; the longest known one, with its own wordings, has 30,000."""
-MOST_INT = 2**53
+MAX_INT = 2**53
 """TOML promises 64 bits, JSON and JavaScript 53."""
 
 
@@ -24,8 +24,8 @@ def read_toml(path: Path) -> dict[str, Any]:
             number, an integer of more than 53 bits, a string with a NUL.
     """
     try:
-        if path.is_file() and path.stat().st_size > MOST_BYTES:
-            raise ConfigError(f"{path} is larger than {MOST_BYTES:,} bytes: it is no run.toml")
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_BYTES:,} bytes: it is no run.toml")
         raw = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{str(path)!r} is not there: `retort new DIR` writes a commented run.toml") from None
@@ -68,8 +68,8 @@ def impossible(value: Any) -> str:
     """Why nothing can be made of a value, and what to do; empty where something can."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"is {value}: give a number"
-    if isinstance(value, int) and abs(value) > MOST_INT:
-        return f"is a number of more than {MOST_INT.bit_length() - 1} bits: give a smaller one"
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        return f"is a number of more than {MAX_INT.bit_length() - 1} bits: give a smaller one"
     if isinstance(value, str) and "\0" in value:
         return "holds a NUL character (\\u0000): take it out"
     return ""

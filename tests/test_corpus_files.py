@@ -71,7 +71,7 @@ def test_files_that_are_no_page_are_listed(tmp_path: Path, capsys: pytest.Captur
 def test_a_page_that_is_too_large_is_listed(tmp_path: Path) -> None:
     (tmp_path / "one.md").write_text("# One\n\ntext\n")
     with (tmp_path / "large.md").open("wb") as stream:
-        stream.truncate(corpus.MOST_BYTES + 1)
+        stream.truncate(corpus.MAX_BYTES + 1)
     found, skipped = pages(tmp_path)
     assert [path.name for path in found] == ["one.md"]
     assert skipped == [("large.md", "larger than 32 MB; cut it into pages")]

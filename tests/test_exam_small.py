@@ -14,7 +14,7 @@ from agents.corpus.facts import Fact
 from agents.corpus.index import Library
 from agents.errors import ExamError
 from agents.task import Task
-from distill.exam.build import KINDS, LEAST_UNSEEN, MOST_UNSEEN, Exam, ExamConfig, build_exam
+from distill.exam.build import KINDS, MIN_UNSEEN, MAX_UNSEEN, Exam, ExamConfig, build_exam
 from distill.exam.split import HeldOut, Names
 
 MODULES = ("heater", "pump", "valve", "panel", "alarm", "radio", "lid", "hose", "lamp")
@@ -126,7 +126,7 @@ def test_a_part_of_every_kinds_test_questions_is_about_unseen_modules(exam: Exam
             homes = {name.partition("_")[0] for name in task.entities}
             assert task.unseen_module == (homes <= set(exam.held_out.modules))
     share = sum(map(sum, unseen.values())) / len(of(exam, "test"))
-    assert LEAST_UNSEEN <= share <= MOST_UNSEEN
+    assert MIN_UNSEEN <= share <= MAX_UNSEEN
     assert all(any(flags) for kind, flags in unseen.items() if len(flags) > 4)
 
 

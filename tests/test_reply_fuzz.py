@@ -20,7 +20,7 @@ from agents.models.desk import call
 from agents.models.meter import Meter, metered
 from agents.models.openai import ReasoningChatOpenAI
 from agents.models.scripted import LineScript
-from agents.models.usage import MOST_TOKENS
+from agents.models.usage import MAX_TOKENS
 from agents.toolcalls import incoming
 from agents.tools import SEARCH
 from graphs.episode import Table, plain_messages, play
@@ -136,7 +136,7 @@ def read(raw: Any) -> AIMessage | None:
         cached = usage["input_token_details"].get("cache_read", 0)
         for number in (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"], cached):
             assert type(number) is int
-            assert 0 <= number <= 2 * MOST_TOKENS
+            assert 0 <= number <= 2 * MAX_TOKENS
         assert cached <= usage["input_tokens"]
     # What follows in an episode: the transport, and the record in UTF-8.
     for transport in ("native", "text", "hermes"):

@@ -15,7 +15,7 @@ from ..folders import is_run_folder
 from ..text import first_line
 from .loaders import loader_of, suffixes
 
-MOST_BYTES = 32_000_000
+MAX_BYTES = 32_000_000
 """Of one page: five million words."""
 
 _log = logging.getLogger("retort.library")
@@ -122,8 +122,8 @@ def unreadable(path: Path, known: Mapping[str, str]) -> str:
         return f"{kind} is no page; pages are {listed(known)}"
     if shown(path) != str(path):
         return "its name is not UTF-8"
-    if path.stat().st_size > MOST_BYTES:
-        return f"larger than {MOST_BYTES // 1_000_000} MB; cut it into pages"
+    if path.stat().st_size > MAX_BYTES:
+        return f"larger than {MAX_BYTES // 1_000_000} MB; cut it into pages"
     return ""
 
 

@@ -37,7 +37,7 @@ from .desk import call
 
 Form = TypeVar("Form", bound=BaseModel)
 
-MOST_OBJECTS = 64
+MAX_OBJECTS = 64
 """Opening braces of one reply at which an object is looked for."""
 SENT_BACK = 4000
 """Characters of an unusable reply that are sent back with what is wrong with it."""
@@ -223,7 +223,7 @@ def read_object(text: str, schema: type[Form]) -> Read:
 def objects(text: str) -> Iterator[tuple[Any, int, int]]:
     """JSON objects in a text, outermost ones, each with where it starts and ends."""
     at = text.find("{")
-    for _ in range(MOST_OBJECTS):
+    for _ in range(MAX_OBJECTS):
         if at < 0:
             return
         try:

@@ -12,7 +12,7 @@ from typing import Any
 from ..redaction import without_in
 from ..text import writable, writable_value
 
-MOST_TOKENS = 10_000_000
+MAX_TOKENS = 10_000_000
 """Tokens of one call above which a count is not believed: no model reads or writes as many."""
 
 
@@ -96,7 +96,7 @@ def whole(value: object) -> int | None:
     """A count of tokens; None where the value is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if not 0 <= value <= MOST_TOKENS or value != int(value):  # NaN fails the first test, infinity too
+    if not 0 <= value <= MAX_TOKENS or value != int(value):  # NaN fails the first test, infinity too
         return None
     return int(value)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .lenient import Reader, read, read_all, skip
 
-MOST_RAW = 4000
+MAX_RAW = 4000
 """Characters of an unreadable call that are kept."""
 NAMES = ("name", "tool_name", "tool", "function_name", "function", "action")
 ARGUMENTS = ("arguments", "parameters", "args", "input", "params", "kwargs", "action_input")
@@ -91,7 +91,7 @@ class Parsed(NamedTuple):
 
 def unreadable(name: str | None, raw: str, why: str) -> Drafts:
     """The drafts of a text that is no call."""
-    return Drafts([Draft(name, None, raw.strip()[:MOST_RAW], why)], [])
+    return Drafts([Draft(name, None, raw.strip()[:MAX_RAW], why)], [])
 
 
 def offered_name(name: str, offer: Offer, mended: list[str]) -> str:
@@ -202,7 +202,7 @@ def _wrapped(args: dict[str, Any], name: str | None, offer: Offer) -> tuple[Any]
 
 def object_calls(body: str, offer: Offer, *, cut: bool = False) -> Drafts:
     """The calls of a text that should hold `{"name": ..., "arguments": ...}`, once or several times."""
-    guess = _NAMED.search(body[:MOST_RAW])
+    guess = _NAMED.search(body[:MAX_RAW])
     name = guess.group(1) if guess else None
     try:
         found = read_all(body)

@@ -13,7 +13,7 @@ from typing import Any
 
 from .calls import Draft, Drafts, Offer, Parsed, called_with, object_calls, offered_name, unreadable
 from .lenient import read, read_exactly, skip
-from .reply import MOST_CALLS, MOST_MARKS, Escapes, Words
+from .reply import MAX_CALLS, MAX_MARKS, Escapes, Words
 
 STOP = ["<tool_response>"]
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
@@ -25,7 +25,7 @@ _OPENING = re.compile(r"(?<!\\)(?:<tool_call>(?:\s*<tool_call>)*|<function=|<too
 _TAG_AFTER = re.compile(r"\s{0,9}</tool_call>")
 _BLOCK_ENDS = re.compile(r"</?tool_call>|<tool_response>")
 _FUNCTION_ENDS = re.compile(r"</function>|<function=|</?tool_call>|<tool_response>")
-MOST_TAGS = 200
+MAX_TAGS = 200
 _HEAD = re.compile(r"<function=\s{0,9}([^<>\n]{1,200})>")
 _PARAMETER = re.compile(r"<parameter=\s{0,9}([^<>\n]{1,200})>|</parameter>|</function>")
 
@@ -79,7 +79,7 @@ def parse(text: str, offer: Offer, *, cut: bool = False) -> Parsed:
     calls: list[Draft] = []
     mended: list[str] = []
     at = tried = seen = 0
-    while (tag := _OPENING.search(text, at)) is not None and seen < MOST_MARKS:
+    while (tag := _OPENING.search(text, at)) is not None and seen < MAX_MARKS:
         at = tag.end()
         seen += 1
         if tag.group() == STOP[0]:
@@ -89,7 +89,7 @@ def parse(text: str, offer: Offer, *, cut: bool = False) -> Parsed:
             words.at = len(text)
             mended.append("invented_observation")
             break
-        if tried == MOST_CALLS:
+        if tried == MAX_CALLS:
             words.take(tag.start())
             words.at = len(text)
             mended.append("too_many")
@@ -168,8 +168,8 @@ def xml_call(body: str, offer: Offer, *, cut: bool = False) -> Drafts:
     name = offered_name(head.group(1).strip(), offer, mended)
     args: dict[str, Any] = {}
     rest = ""
-    tags = list(islice(_PARAMETER.finditer(body, head.end()), MOST_TAGS))
-    if len(tags) == MOST_TAGS:
+    tags = list(islice(_PARAMETER.finditer(body, head.end()), MAX_TAGS))
+    if len(tags) == MAX_TAGS:
         return unreadable(name, body, "it has too many parameters")
     for number, tag in enumerate(tags):
         if tag.group() == "</function>":

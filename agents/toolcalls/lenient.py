@@ -1,7 +1,7 @@
 """Reads JSON as models write it: exactly first, and where that fails with what models get wrong put right, by name.
 
 The second reader goes over the text once, without stepping back, so no text can hold it up; it reads no more than
-`MOST_CHARS`. A string that is not closed is never closed here: what it was to say is unknown.
+`MAX_CHARS`. A string that is not closed is never closed here: what it was to say is unknown.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from ..text import writable_value
 
-MOST_CHARS = 16_384
+MAX_CHARS = 16_384
 """Longer values are read only where they are JSON to the letter."""
 DEEPEST = 32
 """Levels of a value; deeper ones are refused."""
-MOST_VALUES = 32
+MAX_VALUES = 32
 """Values that are read of one text."""
 
 _CLOSING = {'"': '"', "'": "'", "“": "”", "‘": "’"}
@@ -114,7 +114,7 @@ def read_all(text: str) -> ReadAll:
     if fence:
         at = fence.end()
         mended.append("fence")
-    while text[at : at + 1] in ("{", "[") and len(values) < MOST_VALUES:
+    while text[at : at + 1] in ("{", "[") and len(values) < MAX_VALUES:
         found = read(text, at)
         values += found.value if isinstance(found.value, list) else [found.value]
         mended += [*found.mended, *(["wrapped"] if isinstance(found.value, list) else [])]
@@ -123,12 +123,12 @@ def read_all(text: str) -> ReadAll:
             mended.append("extra_brace")
         between = _BETWEEN.match(text, spare.end() if spare else found.end)
         at = between.end() if between else found.end
-    if len(values) > MOST_VALUES or text[at : at + 1] in ("{", "["):
+    if len(values) > MAX_VALUES or text[at : at + 1] in ("{", "["):
         mended.append("too_many")
         at = len(text)
     if fence and text.startswith("```", at):
         at += 3
-    return ReadAll(values[:MOST_VALUES], text[at:].strip(), list(dict.fromkeys(mended)))
+    return ReadAll(values[:MAX_VALUES], text[at:].strip(), list(dict.fromkeys(mended)))
 
 
 def skip(text: str, at: int) -> int:
@@ -141,11 +141,11 @@ class Reader:
     """Reads one value of almost JSON from an offset on; `at` stands behind what was read, `mended` says what was wrong.
 
     Raises:
-        ValueError: (its methods) it cannot be read, or is longer than `MOST_CHARS`.
+        ValueError: (its methods) it cannot be read, or is longer than `MAX_CHARS`.
     """
 
     def __init__(self, text: str, start: int = 0) -> None:
-        if len(text) - start > MOST_CHARS:
+        if len(text) - start > MAX_CHARS:
             raise ValueError("it is no JSON, and too long to be mended")
         self.text = text
         self.start = self.at = start

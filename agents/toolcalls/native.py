@@ -32,7 +32,7 @@ from .calls import (
 from .lenient import DEEPEST, read_all, shallow
 from .reply import OPEN, READ_WITH, put_together, read_with, was_cut, without_thought
 
-MOST_FENCES = 8
+MAX_FENCES = 8
 """Markdown fences of a reply that are looked into."""
 
 _FENCE = re.compile(r"```[A-Za-z_]{0,20}[ \t]{0,8}\n?[ \t]{0,8}(?=[{\[])")
@@ -204,7 +204,7 @@ def _objects(content: str, offer: Offer, cut: bool) -> Parsed | None:
     """Objects with name and arguments that are the whole content, or the fenced end of it."""
     whole = content.strip()
     starts = [0] if whole[:1] in ("{", "[") else []
-    starts += [fence.start() for fence in islice(_FENCE.finditer(whole), MOST_FENCES)]
+    starts += [fence.start() for fence in islice(_FENCE.finditer(whole), MAX_FENCES)]
     for start in starts:
         mended: list[str] = []
         try:

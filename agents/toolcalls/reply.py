@@ -53,9 +53,9 @@ MENDS = {
 }
 """Name -> what it means. The names go on record (`Trajectory.mended`), so they stay as they are."""
 
-MOST_CALLS = 32
+MAX_CALLS = 32
 """Calls, readable or not, that one reply may make."""
-MOST_MARKS = 1000
+MAX_MARKS = 1000
 """Signs of a text transport in one reply that are looked at; what stands behind them is plain text."""
 AS_SENT = ("tool_calls", "function_call")
 """Calls as the endpoint sent them, which some clients keep: LangChain would bring back from there what was mended."""
@@ -201,7 +201,7 @@ def put_together(
         if mark in seen:
             names.append("duplicate_call")
             continue
-        if len(seen) == MOST_CALLS:
+        if len(seen) == MAX_CALLS:
             names.append("too_many")
             break
         seen.add(mark)

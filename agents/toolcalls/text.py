@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from .calls import Draft, Drafts, Offer, Parsed, bracket_call, called_with, object_calls, unreadable
-from .reply import MOST_MARKS, Escapes, Words
+from .reply import MAX_MARKS, Escapes, Words
 
 STOP = ["\nObservation:"]
 
@@ -72,7 +72,7 @@ def parse(text: str, offer: Offer, *, cut: bool = False) -> Parsed:
     Args:
         cut: the reply ended at its token limit.
     """
-    marks = list(islice(_MARK.finditer(text), MOST_MARKS))
+    marks = list(islice(_MARK.finditer(text), MAX_MARKS))
     words = Words(text)
     calls: list[Draft] = []
     mended: list[str] = []

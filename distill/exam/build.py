@@ -34,7 +34,7 @@ from .paraphrase import paraphrased
 from .split import Division, HeldOut, divide, module_of, pages_hold_several
 from .tasks import TaskMaker
 
-LEAST_UNSEEN, MOST_UNSEEN = 0.1, 0.25
+MIN_UNSEEN, MAX_UNSEEN = 0.1, 0.25
 """Share of every kind's test questions that are about unseen modules, as far as there are such."""
 ATTEMPTS = 4
 """Times that options are dealt anew after an audit that was not passed; each audit has guessers of its own."""
@@ -348,7 +348,7 @@ def _filled(
         share = min(
             (len(new) / count for kind, count in wanted.items() if count and (new := apart[kind][0])), default=0.0
         )
-        share = min(MOST_UNSEEN, max(share, LEAST_UNSEEN)) if split == "test" else 0.0
+        share = min(MAX_UNSEEN, max(share, MIN_UNSEEN)) if split == "test" else 0.0
         found[split] = []
         for kind, count in wanted.items():
             new, old = apart[kind]

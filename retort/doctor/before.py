@@ -49,7 +49,7 @@ EPISODE_BYTES = 4_000
 """Of a recorded episode at the least: the demonstrator's of one look-up; a teacher that thinks takes more."""
 TRAINED_BYTES = 28
 """Bytes a parameter of a full training: two checkpoints with weights and AdamW's moments in 32 bits, and the result."""
-MOST_SAID = 5
+MAX_SAID = 5
 """Broken findings that a refusal names."""
 
 
@@ -129,8 +129,8 @@ def refuse_broken(run: Run, stages: Collection[str]) -> list[str]:
 def refuse(found: Sequence[tuple[str, Sequence[Finding]]]) -> None:
     """Raise StageError where something is broken: what, and the next step of each."""
     broken = [said(subject, each) for subject, part in found for each in part if each.severity == "broken"]
-    if len(broken) > MOST_SAID:
-        broken = [*broken[:MOST_SAID], f"and {len(broken) - MOST_SAID} more: `retort doctor` tells them"]
+    if len(broken) > MAX_SAID:
+        broken = [*broken[:MAX_SAID], f"and {len(broken) - MAX_SAID} more: `retort doctor` tells them"]
     if broken:
         raise StageError("\n  ".join(["nothing is played while this is broken:", *broken]))
 

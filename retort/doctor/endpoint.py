@@ -240,7 +240,7 @@ def wear(line: Line, seat: Seat) -> list[Finding]:
 Asked = Sequence[tuple[list[BaseMessage], Reply | None]]
 
 NOBODY = "retort-doctor-no-such-model"
-MOST_LISTED = 8
+MAX_LISTED = 8
 COMPARED_TOKENS = 64
 
 
@@ -257,8 +257,8 @@ def base_of(rows: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> str | 
 
 def listing(rows: Sequence[Mapping[str, Any]]) -> str:
     """Names of what is listed, bounded."""
-    more = f" and {len(rows) - MOST_LISTED} more" if len(rows) > MOST_LISTED else ""
-    return ", ".join(repr(row["id"][:60]) for row in rows[:MOST_LISTED]) + more if rows else "nothing"
+    more = f" and {len(rows) - MAX_LISTED} more" if len(rows) > MAX_LISTED else ""
+    return ", ".join(repr(row["id"][:60]) for row in rows[:MAX_LISTED]) + more if rows else "nothing"
 
 
 def not_there(line: Line, rows: Sequence[Mapping[str, Any]] | None, reply: Reply) -> Finding | None:

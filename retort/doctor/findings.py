@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["broken", "warning", "fine"]
 ORDER: tuple[Severity, ...] = ("broken", "warning", "fine")
-MOST_SEEN = 400
+MAX_SEEN = 400
 """Characters of one column at the most: what an endpoint says is quoted, never poured out."""
 
 
@@ -42,7 +42,7 @@ class Section:
     """What probing cost; None where nothing was called."""
 
 
-def line_of(text: str, most: int = MOST_SEEN) -> str:
+def line_of(text: str, most: int = MAX_SEEN) -> str:
     """`text` as one bounded line with control characters shown, not obeyed: it may come from an endpoint."""
     shown = "".join(c if c.isprintable() else " " if c in "\r\n\t" else repr(c)[1:-1] for c in text[: 4 * most])
     shown = " ".join(shown.split())

@@ -29,10 +29,10 @@ from .findings import line_of, without
 Kind = Literal["", "refused", "timeout", "auth", "rate", "server", "context", "request", "garbage", "cut", "spent"]
 
 CONNECT_SECONDS = 4.0
-MOST_CALLS = 14
+MAX_CALLS = 14
 """Calls to one endpoint; a usual visit takes 8."""
-MOST_BYTES = 4_000_000
-MOST_WAIT = 5.0
+MAX_BYTES = 4_000_000
+MAX_WAIT = 5.0
 """Seconds that a Retry-After is waited for at the most."""
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -195,7 +195,7 @@ class Line:
             reply = await self._completion(body)
             if reply.kind in ("rate", "server", "cut"):
                 self.repeats.append(f"{reply.kind} {reply.status}" if reply.status else reply.kind)
-                await asyncio.sleep(min(MOST_WAIT, reply.seconds))
+                await asyncio.sleep(min(MAX_WAIT, reply.seconds))
                 reply = await self._completion(body)
         if reply.completion is not None and reply.completion > most + max(
             4, most // 4
@@ -204,8 +204,8 @@ class Line:
         return reply
 
     async def _completion(self, body: dict[str, Any]) -> Reply:
-        if self.account.calls >= MOST_CALLS:
-            return Reply("spent", said=f"the doctor's {MOST_CALLS} calls are spent")
+        if self.account.calls >= MAX_CALLS:
+            return Reply("spent", said=f"the doctor's {MAX_CALLS} calls are spent")
         self.account += Account(calls=1)
         begun = time.monotonic()
         reply, raw = await self._exchange("POST", "/chat/completions", body)
@@ -242,8 +242,8 @@ class Line:
                 async for part in answer.aiter_bytes():
                     parts.append(part)
                     size += len(part)
-                    if size > MOST_BYTES:
-                        return self._failed("garbage", answer.status_code, f"more than {MOST_BYTES:,} bytes"), None
+                    if size > MAX_BYTES:
+                        return self._failed("garbage", answer.status_code, f"more than {MAX_BYTES:,} bytes"), None
                 status, wait = answer.status_code, wait_in(answer.headers)
         except (TimeoutError, self._httpx.ReadTimeout, self._httpx.WriteTimeout, self._httpx.PoolTimeout):
             return self._failed("timeout", 0, f"no answer in {self.seconds:g} s"), None

@@ -32,9 +32,9 @@ EXTRAS = {
     "qlora": ("bitsandbytes",),
 }
 """Extra -> modules that it brings, beside those of the providers of seats."""
-LEAST_DISK = 5e9
+MIN_DISK = 5e9
 """Bytes: a merged model of 1B parameters and its checkpoints."""
-LEAST_MEMORY = 2e9
+MIN_MEMORY = 2e9
 STUDIO_PORT = 2024
 """The port of `langgraph dev`."""
 
@@ -179,7 +179,7 @@ def disk(folder: Path, needed: float = 0.0) -> Finding:
     if free < needed:
         seen = f"{seen}, and this run takes {size(needed)} or more"
         return Finding("disk", "broken", seen, 'free some space, give another --run, or method = "lora"')
-    if free < LEAST_DISK:
+    if free < MIN_DISK:
         return Finding("disk", "warning", seen, "free some, or give another --run: checkpoints of a student take GBs")
     return Finding("disk", "fine", seen)
 
@@ -196,7 +196,7 @@ def memory() -> Finding:
     if total is None:
         return Finding("memory", "fine", f"{cores} cores; memory unknown on this system")
     seen = f"{total / 1e9:.1f} GB, {cores} cores"
-    if total < LEAST_MEMORY:
+    if total < MIN_MEMORY:
         return Finding("memory", "warning", seen, "training the tiny base takes 1 GB, a larger one more")
     return Finding("memory", "fine", seen)
 

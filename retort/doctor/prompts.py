@@ -224,9 +224,9 @@ def _longest_call(board: Board, lookups: int, first: int, turn: int, max_tokens:
 
 KEYS = ("max_model_len", "context_length", "context_window", "max_context_length")
 """What servers call it in a row of GET /models: vLLM and SGLang, routers, hosts, desktop servers."""
-MOST_PROBE = 32_000
+MAX_PROBE = 32_000
 """Tokens of the long probe at the most: a longer one costs more than it tells."""
-LEAST_SHARE = 0.9
+MIN_SHARE = 0.9
 """Share of the expected tokens below which a prompt was cut; templates add 30 to 60 tokens to each of both probes."""
 ANSWER_TOKENS = 16
 _SAID = re.compile(r"(?:maximum context|context (?:length|size|window)|max_model_len)\D{0,40}?(\d{3,8})", re.IGNORECASE)
@@ -253,7 +253,7 @@ async def space_findings(line: Line, need: Need, row: Mapping[str, Any] | None, 
     limit = declared(row)
     if limit is not None and limit < need.worst:
         return [too_short(need, limit, f"the endpoint declares {limit:,} tokens")]
-    probe = min(need.worst - ANSWER_TOKENS, MOST_PROBE)
+    probe = min(need.worst - ANSWER_TOKENS, MAX_PROBE)
     if not counts:
         return [await by_code_word(line, need, limit, probe)]
     part = max(64, probe // 4)
@@ -269,7 +269,7 @@ async def space_findings(line: Line, need: Need, row: Mapping[str, Any] | None, 
     if whole.kind or whole.prompt is None:
         return [unmeasured(whole)]
     expected = round(small.prompt * count / part)
-    if whole.prompt < LEAST_SHARE * expected:
+    if whole.prompt < MIN_SHARE * expected:
         seen = (
             f"prompts are cut without a word: {part:,} words cost {small.prompt:,} tokens, {count:,} words "
             f"{whole.prompt:,} instead of about {expected:,}"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from tqdm import tqdm
 
-from ...context import DEFAULT_KEY, KEY_GOES, MOST_NAME
+from ...context import DEFAULT_KEY, KEY_GOES, MAX_NAME
 from ...errors import ConfigError, StageError
 from ...files import made_anew, write_json
 from ...install import install_line
@@ -87,7 +87,7 @@ class Dense(Index):
         @field_validator("key_env")
         @classmethod
         def _no_key_for_a_name(cls, name: str) -> str:
-            if looks_like_key(name) or len(name) > MOST_NAME or not name.isidentifier():
+            if looks_like_key(name) or len(name) > MAX_NAME or not name.isidentifier():
                 raise ValueError(f"this is no name of an environment variable, and maybe a key; {KEY_GOES}")
             return name
 

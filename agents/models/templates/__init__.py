@@ -10,7 +10,7 @@ from ...errors import SeatError
 
 BUNDLED = {"chatml": ("<|im_start|>", "<|im_end|>")}
 """Name -> the token that opens a turn and the one that closes it."""
-MOST_TOKENS = 4
+MAX_TOKENS = 4
 """Tokens that the opening may be cut into; more would cost a tenth of the context of a short episode."""
 
 
@@ -39,7 +39,7 @@ def tokens_missing(tok: Any, named: str | Path) -> str | None:
     if str(named) not in BUNDLED:
         return None
     opening, closing = BUNDLED[str(named)]
-    for token, most in ((closing, 1), (opening, MOST_TOKENS)):
+    for token, most in ((closing, 1), (opening, MAX_TOKENS)):
         ids = tok(token, add_special_tokens=False)["input_ids"]
         if len(ids) > most or tok.unk_token_id in ids:
             what = "is unknown" if tok.unk_token_id in ids else f"is {len(ids)} tokens"
