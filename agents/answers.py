@@ -177,8 +177,8 @@ def same_answer(
         plain = fold(answer.replace("`", ""))
         given = [[canonical(part) for part in joint.split(plain)] for joint in _JOINTS]
         return wanted in given or normalise(answer) in {normalise(right) for right in (gold, *aliases)}
-    said = canonical(answer)
-    return any(said == canonical(right) for right in (gold, *aliases))
+    text = canonical(answer)
+    return any(text == canonical(right) for right in (gold, *aliases))
 
 
 def holds(text: str, value: str) -> bool:

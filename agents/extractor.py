@@ -58,9 +58,9 @@ async def extracted_lines(
     asked = fenced([("query", query), ("passage", f"{title}\n{text}")])
     messages = [SystemMessage(prompt("extract_structured")), HumanMessage(asked)]
     copied, rows, mended = await ask_structured(seat, "extract", messages, Copied, seconds=seconds)
-    said = [fold(line) for entry in (copied.lines if copied else ()) for line in entry.splitlines()]
+    copied_lines = [fold(line) for entry in (copied.lines if copied else ()) for line in entry.splitlines()]
     kept: list[str] = []
-    for line in filter(None, said):
+    for line in filter(None, copied_lines):
         if not stands_in(line, text):
             mended.append("extract:not_verbatim")
         elif line not in kept:

@@ -138,8 +138,8 @@ def as_record(value: Any, model: type[M], path: Path, made_by: str, where: str =
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        said = f"{place}: {first['msg']}" if place else first["msg"]
-        raise StageError(f"{path}{where} is no {model.__name__} ({said}): {made_anew(path, made_by)}") from None
+        text = f"{place}: {first['msg']}" if place else first["msg"]
+        raise StageError(f"{path}{where} is no {model.__name__} ({text}): {made_anew(path, made_by)}") from None
 
 
 def read_lines_kept(path: Path, made_by: str | None = None) -> tuple[list[dict[str, Any]], list[str]]:

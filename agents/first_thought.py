@@ -72,10 +72,10 @@ def opened_with(prefix: str, messages: Sequence[BaseMessage]) -> list[BaseMessag
     """The messages to send for the first turn; those on record stay as they are."""
     if not prefix:
         return list(messages)
-    said = prompt("opened_with").format(prefix=prefix)
+    text = prompt("opened_with").format(prefix=prefix)
     if messages and isinstance(messages[0], SystemMessage):
-        return [SystemMessage(f"{messages[0].text}\n{said}", id=messages[0].id), *messages[1:]]
-    return [SystemMessage(said), *messages]
+        return [SystemMessage(f"{messages[0].text}\n{text}", id=messages[0].id), *messages[1:]]
+    return [SystemMessage(text), *messages]
 
 
 def with_prefix(prefix: str, reply: AIMessage) -> AIMessage:

@@ -136,6 +136,6 @@ def round_quote(passage: str, quotes: Sequence[str]) -> str:
 
 def critique_of(judgement: Judgement) -> str:
     """The message that sends an answer back which the judge did not let pass; made of its words, and of no gold."""
-    problems = "; ".join(said for name, said in PROBLEMS.items() if not getattr(judgement, name))
+    problems = "; ".join(text for name, text in PROBLEMS.items() if not getattr(judgement, name))
     reason = judgement.reason.rstrip(".")
     return prompt("critique").format(problems=f"{problems} ({reason})" if reason else problems)

@@ -65,8 +65,8 @@ def storage_error(error: BaseException, path: Path | None = None) -> StorageErro
     # Where a file is moved to its place, the second name is the place.
     named = getattr(error, "filename2", None) or getattr(error, "filename", None) or path or "the run folder"
     named = shortened(named, 300)
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return StorageError(f"{named}: {cause} ({said}); {step}")
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return StorageError(f"{named}: {cause} ({text}); {step}")
 
 
 def cause_of(error: BaseException, path: Path | None) -> tuple[str, str] | None:

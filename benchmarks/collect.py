@@ -38,8 +38,8 @@ START_SECONDS = 180.0
 def get(url: str, method: str = "GET") -> dict[str, Any]:
     """JSON of the server."""
     with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30.0) as response:
-        said: dict[str, Any] = json.load(response)
-        return said
+        text: dict[str, Any] = json.load(response)
+        return text
 
 
 @contextmanager
@@ -94,16 +94,16 @@ class Arm:
         begun = time.monotonic()
         started = 0.0
         first = False
-        said = ""
-        while not said and self._process.poll() is None and time.monotonic() - begun < deadline:
+        text = ""
+        while not text and self._process.poll() is None and time.monotonic() - begun < deadline:
             seen = get(f"{self.url}/stats")
             if not first and seen["first"] is not None:
                 first, started = True, cpu_of(self._process.pid)[1]
             bar.update(seen["calls"] - bar.n)
-            said = self.line(0.5 if first else 0.02)  # what worker processes load ends with the first call
+            text = self.line(0.5 if first else 0.02)  # what worker processes load ends with the first call
         seen = get(f"{self.url}/stats")
-        if said:
-            used = json.loads(said)
+        if text:
+            used = json.loads(text)
             return self.row(seen, used["own"], used["children"] - started, late=False)
         if self._process.poll() is not None:
             return None

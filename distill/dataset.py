@@ -88,10 +88,10 @@ def training_text(row: Mapping[str, Any]) -> str:
     Made of the row itself, so that no field can be trained that is not searched. Keys of the form (`role`, `content`)
     are left out; names of arguments and of a schema's properties are said by somebody, and are in.
     """
-    return "\n".join([*said(row["messages"]), *said(json.loads(row["tools"]))])
+    return "\n".join([*values_of(row["messages"]), *values_of(json.loads(row["tools"]))])
 
 
-def said(value: Any, named: bool = False) -> Iterator[str]:
+def values_of(value: Any, named: bool = False) -> Iterator[str]:
     """The values in a JSON value as texts, and its keys where `named`."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -99,10 +99,10 @@ def said(value: Any, named: bool = False) -> Iterator[str]:
                 continue
             if named:
                 yield str(key)
-            yield from said(inner, named or key in ("arguments", "properties"))
+            yield from values_of(inner, named or key in ("arguments", "properties"))
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for inner in value:
-            yield from said(inner, named)
+            yield from values_of(inner, named)
     elif value is not None:
         yield str(value)
 

@@ -271,18 +271,18 @@ class Group:
 
     def __init__(self) -> None:
         self.size = 0
-        self.said: Counter[str | None] = Counter()
+        self.answers: Counter[str | None] = Counter()
 
     def add(self, answer: str | None) -> None:
         """One more."""
         self.size += 1
-        self.said[answer] += 1
+        self.answers[answer] += 1
 
     def share(self, answer: str | None) -> float | None:
         """The share with that answer; None where there was one sample, 0 for an episode without an answer."""
         if self.size < 2:
             return None
-        return round(self.said[answer] / self.size, 4) if answer else 0.0
+        return round(self.answers[answer] / self.size, 4) if answer else 0.0
 
 
 class Rival(NamedTuple):

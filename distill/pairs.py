@@ -21,7 +21,7 @@ from typing import Any
 from agents.task import Task
 from graphs.trajectory import Trajectory
 
-from .dataset import said, sft_row
+from .dataset import sft_row, values_of
 from .keep import Dropped
 from .rows import Row, RowFile, Source
 
@@ -121,7 +121,7 @@ def blamed(bad: Dropped, messages: Sequence[Message], at: int, task: Task | None
 def text(row: Row) -> str:
     """All that a pair says, each value on lines of its own."""
     parts = [row["messages"], row["chosen"], row["rejected"], json.loads(row["tools"])]
-    return "\n".join(line for part in parts for line in said(part))
+    return "\n".join(line for part in parts for line in values_of(part))
 
 
 PAIRS = RowFile(

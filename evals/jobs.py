@@ -90,8 +90,8 @@ def stopped(error: Exception, title: str) -> Exception:
             "the same command again to continue."
         )
     if isinstance(error, ProviderError):
-        said = f"{title} stopped: {error}. What was answered is kept; run the same command again to continue."
-        return ProviderError(error.kind, said, error.retry_after, error.status)
+        text = f"{title} stopped: {error}. What was answered is kept; run the same command again to continue."
+        return ProviderError(error.kind, text, error.retry_after, error.status)
     return error
 
 

@@ -106,8 +106,8 @@ def check_played(arms: Sequence[ArmSpec], form: Form, played: Mapping[str, Seque
     """Raise BoardError where an arm was played in another mode or form than its row says."""
     for arm in arms:
         for trajectory in played.get(arm.name, ()):
-            for what, said, was in (("mode", arm.mode, trajectory.mode), ("form", form, trajectory.form)):
-                if said != was:
+            for what, text, was in (("mode", arm.mode, trajectory.mode), ("form", form, trajectory.form)):
+                if text != was:
                     raise BoardError(
-                        f"arm {arm.name!r} says {what} {said!r} and was played in {was!r}: evaluate it again"
+                        f"arm {arm.name!r} says {what} {text!r} and was played in {was!r}: evaluate it again"
                     )

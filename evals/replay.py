@@ -68,7 +68,7 @@ def replay(
         for name, context in contexts.items()
     }
     same_board(run if split == "test" else folder, contexts)
-    said = []
+    summaries = []
     with Ledger(folder / "ledger.sqlite") as ledger:
         ledger.set_aside_broken()
         for form in forms:
@@ -92,8 +92,8 @@ def replay(
                     count = played(stem, name, asked, table, ledger, scoring, done)
                 right.append(f"{name} {count}/{len(asked)}")
             if right:
-                said.append(("right: " if primary else f"{form} form: ") + ", ".join(right))
-    return "; ".join(said)
+                summaries.append(("right: " if primary else f"{form} form: ") + ", ".join(right))
+    return "; ".join(summaries)
 
 
 def played(

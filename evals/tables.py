@@ -54,8 +54,8 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         [_cut(first, widths[0]).ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(rest, widths[1:], strict=True))]
         for first, *rest in [header, *rows]
     ]
-    text = [(" " * gap).join(line).rstrip() for line in lines]
-    return [text[0], "-" * max(len(line) for line in text), *text[1:]]
+    grid_lines = [(" " * gap).join(line).rstrip() for line in lines]
+    return [grid_lines[0], "-" * max(len(line) for line in grid_lines), *grid_lines[1:]]
 
 
 def accuracy_grid(board: Leaderboard) -> tuple[list[str], list[list[str]]]:

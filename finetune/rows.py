@@ -115,17 +115,17 @@ def _langchain(message: Mapping[str, Any]) -> BaseMessage:
     """A message of the file in the form that transports read."""
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-    said, role = message.get("content") or "", message["role"]
+    text, role = message.get("content") or "", message["role"]
     if role == "tool":
-        return ToolMessage(said, tool_call_id=message.get("tool_call_id") or "", name=message.get("name"))
+        return ToolMessage(text, tool_call_id=message.get("tool_call_id") or "", name=message.get("name"))
     if role != "assistant":
-        return SystemMessage(said) if role == "system" else HumanMessage(said)
+        return SystemMessage(text) if role == "system" else HumanMessage(text)
     functions = [call["function"] for call in message.get("tool_calls") or []]
     calls: list[Any] = [
         {"name": each["name"], "args": each["arguments"], "id": "", "type": "tool_call"} for each in functions
     ]
     thought = message.get("reasoning_content")
-    return AIMessage(said, tool_calls=calls, additional_kwargs={"reasoning_content": thought} if thought else {})
+    return AIMessage(text, tool_calls=calls, additional_kwargs={"reasoning_content": thought} if thought else {})
 
 
 def masked_dataset(rows: Sequence[Row], tok: Any) -> Dataset:

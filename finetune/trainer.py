@@ -176,11 +176,11 @@ def layers_named(section: str, config: TrainConfig) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        said = first_line(error)
-        if config.method == "full" or "arget" not in said:
+        text = first_line(error)
+        if config.method == "full" or "arget" not in text:
             raise
         raise StageError(
-            f"no adapter can be put on the layers of [{section}] target = {config.target!r} ({said}): {step}"
+            f"no adapter can be put on the layers of [{section}] target = {config.target!r} ({text}): {step}"
         ) from error
 
 

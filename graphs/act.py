@@ -57,8 +57,8 @@ async def act(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
         rows.append(row)
         spent += cost
         status: Any = "error" if row["error"] else "success"
-        said = ToolMessage(row["extract"], tool_call_id=call["id"] or "", name=call["name"], status=status)
-        observations.append(said)
+        text = ToolMessage(row["extract"], tool_call_id=call["id"] or "", name=call["name"], status=status)
+        observations.append(text)
     return {
         "messages": observations,
         "tool_uses": rows,

@@ -85,8 +85,8 @@ class Replay:
     def turn(self, fresh: list[dict[str, Any]], at: int, end: int) -> list[Superstep]:
         """The steps of the turn whose messages are rows `at` to `end`: reason, and the node that took it up."""
         row, last = self.rows[at], end == len(self.rows)
-        said = self.message(at)
-        reason = step("reason", {"messages": [*fresh, said], **self.counted("steps")})
+        text = self.message(at)
+        reason = step("reason", {"messages": [*fresh, text], **self.counted("steps")})
         if last and end == at + 1 and self.played.stop in BY_REASON:
             reason["values"]["stop"] = self.played.stop
             return [reason]
@@ -94,11 +94,11 @@ class Replay:
         stop = {"stop": self.played.stop} if last else {}
         if row.get("malformed") or (last and row.get("tool_calls") and self.played.stop == "malformed"):
             if others:
-                return [reason, step("repair", {"messages": [said, *others], **self.counted("repairs")})]
-            marked = {**said, "additional_kwargs": {**said["additional_kwargs"], "malformed": "it cannot be run"}}
+                return [reason, step("repair", {"messages": [text, *others], **self.counted("repairs")})]
+            marked = {**text, "additional_kwargs": {**text["additional_kwargs"], "malformed": "it cannot be run"}}
             if not row.get("malformed"):  # readable, and yet no call that can be run: marked while it waits for repair
                 reason["values"]["messages"] = [*fresh, marked]
-                return [reason, step("repair", {"messages": [said], **stop})]
+                return [reason, step("repair", {"messages": [text], **stop})]
             return [reason, step("repair", stop)]
         if row.get("tool_calls"):
             begun, self.observed = self.observed, self.observed + len(others)
@@ -202,8 +202,8 @@ def spread(steps: list[Superstep], trajectory: Trajectory) -> None:
 
 def spent_of(call: Call) -> Spent:
     """The row of a call on record."""
-    said = call.model_dump(mode="json", exclude=set(COSTS))
-    return cast(Spent, {**{name: getattr(call, name) for name in COSTS}, "role": account_of(call.role), "call": said})
+    text = call.model_dump(mode="json", exclude=set(COSTS))
+    return cast(Spent, {**{name: getattr(call, name) for name in COSTS}, "role": account_of(call.role), "call": text})
 
 
 def shared(role: str, cost: Account) -> list[Spent]:

@@ -156,14 +156,14 @@ async def repair(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
     context = runtime.context
     problem = reasoner.malformed(last, context.mode, await offering(context.board)) or ""
     names = [tool["function"]["name"] for tool in await offering(context.board)]
-    said = prompt("repair").format(error=problem)
+    message = prompt("repair").format(error=problem)
     if names != ["search"]:
-        said = prompt("repair_tools").format(error=problem, tools=", ".join(names))
+        message = prompt("repair_tools").format(error=problem, tools=", ".join(names))
     # The turn goes on record as text: an unreadable call sent back as a call is refused by most endpoints.
     calls = [*last.invalid_tool_calls, *last.tool_calls]
     text = "\n".join([str(last.content), *(f"{c['name'] or ''} {c['args']}".strip() for c in calls)]).strip()
     plain = AIMessage(content=text, id=last.id, additional_kwargs={"malformed": problem})
-    return {"messages": [plain, HumanMessage(said, additional_kwargs={"node": "repair"})], "repairs": repairs + 1}
+    return {"messages": [plain, HumanMessage(message, additional_kwargs={"node": "repair"})], "repairs": repairs + 1}
 
 
 async def verify(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:

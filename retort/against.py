@@ -159,15 +159,15 @@ def same_task(first: Played, second: Played, name: str) -> bool:
 def nothing_shared(first: Played, second: Played) -> str:
     """Why two runs have no task in common."""
     both = set(first.tasks) & set(second.tasks)
-    said = f"no test task was played in both {first.run} and {second.run}"
+    text = f"no test task was played in both {first.run} and {second.run}"
     if not both:
-        return f"{said}: their exams have no task in common, so they are of other manuals, facts or kinds of question"
+        return f"{text}: their exams have no task in common, so they are of other manuals, facts or kinds of question"
     if not set(first.scores) & set(second.scores):
         return (
-            f"{said}: their exams share {len(both)} tasks, but split them otherwise; "
+            f"{text}: their exams share {len(both)} tasks, but split them otherwise; "
             "give both configs the same exam.seed and sizes"
         )
-    return f"{said}: tasks with the same id ask something else; the facts of one run were changed"
+    return f"{text}: tasks with the same id ask something else; the facts of one run were changed"
 
 
 def flat(value: Mapping[str, Any], name: str = "") -> dict[str, Any]:

@@ -161,12 +161,12 @@ async def played(
             state = part
             continue
         for node, update in part.items():
-            for row in said(node, update or {}):
+            for row in new_messages(node, update or {}):
                 write("\n".join(turn_lines(row)))
     return state
 
 
-def said(node: str, update: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def new_messages(node: str, update: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The messages that a node added, in the form of the record, without the instructions."""
     from graphs.episode import plain_messages
 

@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "doctor":
         from .doctor.machine import shadowed
 
-        said = shadowed()  # before anything of ours is imported by a name that another distribution has taken
-        if said:
-            print(said)
+        text = shadowed()  # before anything of ours is imported by a name that another distribution has taken
+        if text:
+            print(text)
             return 1
     from agents.errors import ProofError, RetortError
 
@@ -80,13 +80,13 @@ def unexpected(error: Exception) -> str:
     )
 
 
-def complain(said: str) -> None:
+def complain(text: str) -> None:
     """Print what a command ended with; before it the traceback, where RETORT_DEBUG=1 asks for it."""
     if os.environ.get(DEBUG, "") not in ("", "0"):
         import traceback
 
         traceback.print_exc()
-    print(f"retort: {said}", file=sys.stderr)
+    print(f"retort: {text}", file=sys.stderr)
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -216,9 +216,9 @@ def opened(arguments: argparse.Namespace) -> Run:
 
     place = place_of(arguments.config)
     config = load_config(place.config, replaced(arguments, place.config))
-    said = settle(config)
-    if said:
-        print(said, file=sys.stderr)
+    text = settle(config)
+    if text:
+        print(text, file=sys.stderr)
     folder = arguments.run or place.run or beside(place.config, config.name)
     if folder != arguments.run and (noted := elsewhere(place.config, config.name, folder)):
         print(noted, file=sys.stderr)

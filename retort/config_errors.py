@@ -46,9 +46,9 @@ def explain(error: ValidationError) -> str:
     if place[-1:] == ["key_env"] or redacted(shown) != shown:
         shown = ""  # it may be a key
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    said = redacted(first["msg"].removeprefix("Value error, "))
-    said = said if len(said) <= 500 else f"{said[:250]} ... {said[-200:]}"  # a huge value is told in it
-    return f"{shortened('.'.join(place)) + ': ' if place else ''}{said}{shown}{more}"
+    text = redacted(first["msg"].removeprefix("Value error, "))
+    text = text if len(text) <= 500 else f"{text[:250]} ... {text[-200:]}"  # a huge value is told in it
+    return f"{shortened('.'.join(place)) + ': ' if place else ''}{text}{shown}{more}"
 
 
 def known_keys(place: list[str]) -> list[str]:

@@ -35,7 +35,7 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
         raise StageError(f"the exam has no {split} tasks: raise exam.{split} and run the stage 'exam' again")
     found = contexts(run)
     check_scores(run)
-    said = replay(
+    text = replay(
         run.folder,
         every[: options.tasks],
         found,
@@ -52,8 +52,8 @@ def evaluate(run: Run, split: Literal["dev", "test"] = "test") -> str:
     if split == "test":
         players = {name: team_identity(context.team) for name, context in found.items()}
         looked(run.folder, every, players, [arm.name for arm in run.config.arms() if player(run, arm) == "student"])
-        said = "; ".join([said, *differences(run.folder)])
-    return said
+        text = "; ".join([text, *differences(run.folder)])
+    return text
 
 
 def contexts(run: Run) -> dict[str, Context]:

@@ -169,7 +169,7 @@ def overriding(command: argparse.ArgumentParser) -> None:
 
 def trusting(command: argparse.ArgumentParser) -> None:
     """The argument that stands for an answer to the question what may be executed."""
-    said = (
+    text = (
         "do not ask before tools, MCP commands and templates of the config run, and before keys are sent where it says"
     )
-    command.add_argument("--trust", action="store_true", help=said)
+    command.add_argument("--trust", action="store_true", help=text)

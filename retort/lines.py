@@ -45,9 +45,9 @@ def left_out(rows: Sequence[Mapping[str, Any]]) -> str:
     """The end of the index's line: what was not read, in numbers; empty where everything was."""
     files = sum("line" not in row for row in rows)
     lines = sum("line" in row and not row["used"] for row in rows)
-    said = [f"{files} {'file' if files == 1 else 'files'} not read"] if files else []
-    said += [f"{lines} broken {'line' if lines == 1 else 'lines'} left out"] if lines else []
-    return "".join(f", {each}" for each in said)
+    parts = [f"{files} {'file' if files == 1 else 'files'} not read"] if files else []
+    parts += [f"{lines} broken {'line' if lines == 1 else 'lines'} left out"] if lines else []
+    return "".join(f", {each}" for each in parts)
 
 
 def rejected(skipped: Sequence[Mapping[str, Any]], facts: Sequence[tuple[Fact, str]]) -> Iterator[dict[str, Any]]:

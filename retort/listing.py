@@ -98,9 +98,9 @@ class Episode:
         }
 
 
-def begins(said: str, wanted: str | None) -> bool:
+def begins(text: str, wanted: str | None) -> bool:
     """Whether a label or stop is the wanted one, or `limit` is wanted and it is `limit:NAME`."""
-    return wanted is None or said == wanted or said.partition(":")[0] == wanted
+    return wanted is None or text == wanted or text.partition(":")[0] == wanted
 
 
 def fits(episode: Episode, wanted: Wanted) -> bool:

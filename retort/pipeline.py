@@ -46,7 +46,7 @@ def needed(run: Run, stage: Stage, code: Mapping[str, Parts] | None = None) -> d
     found = looked_at(run, code)
     late = [name for name in stage.needs if name in found and found[name].state != "fresh"]
     if late:
-        raise StageError(lines.run_first(stage.name, late[0], found[late[0]].said(), run.folder))
+        raise StageError(lines.run_first(stage.name, late[0], found[late[0]].summary(), run.folder))
     return found
 
 
@@ -99,10 +99,10 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
         depends = parts_of(run, stage, code[stage.name])
         unmark(run.folder, stage.name)
         begun = time.monotonic()
-        said = work_of(stage.name)(run)
+        text = work_of(stage.name)(run)
         seconds = time.monotonic() - begun
-        mark(run.folder, stage, depends, seconds, said)
-        say(f"{'':<12} {said}  [{seconds:.1f} s]")
+        mark(run.folder, stage, depends, seconds, text)
+        say(f"{'':<12} {text}  [{seconds:.1f} s]")
 
 
 def unusable(run: Run, stage: str) -> str:

@@ -41,7 +41,7 @@ class Found:
     why: str = ""
     """What makes it stale, or what is gone; empty where it is fresh or was never done to its end."""
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """State and reason in one phrase."""
         return f"{self.state} ({self.why})" if self.why else self.state
 
@@ -121,8 +121,8 @@ def state_of(run: Run, stage: Stage, mark: Mapping[str, Any] | None, code: Parts
     why = [parts.changes(mark["parts"], parts_of(run, stage, code)), *damage(run.folder, mark["made"])]
     late = [name for name in stage.needs if name in before and before[name].state != "fresh"]
     why += [f"{late[0]} is {before[late[0]].state}"] if late else []
-    said = "; ".join(filter(None, why))
-    return Found("stale", said) if said else Found("fresh")
+    text = "; ".join(filter(None, why))
+    return Found("stale", text) if text else Found("fresh")
 
 
 def readable(mark: Mapping[str, Any]) -> bool:
@@ -134,19 +134,19 @@ def readable(mark: Mapping[str, Any]) -> bool:
     return all(isinstance(row, dict) and any(names <= row.keys() for names in known) for row in records.values())
 
 
-def mark(run: Path, stage: Stage, depends: Parts, seconds: float, said: str) -> None:
+def mark(run: Path, stage: Stage, depends: Parts, seconds: float, text: str) -> None:
     """Record that a stage is done.
 
     Args:
         depends: its parts as they were before it was done.
-        said: the line that it printed.
+        text: the line that it printed.
     """
     marks = recorded(run)
     marks[stage.name] = {
         "fingerprint": digest(depends),
         "seconds": round(seconds, 2),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "said": said,
+        "said": text,
         "parts": dict(sorted(depends.items())),
         "made": made(run, stage.makes),
     }

@@ -248,9 +248,9 @@ def chosen(context: Mapping[str, Any] | None) -> None:
         raise refused(str(error)) from None
 
 
-def refused(said: str) -> Auth.exceptions.HTTPException:
+def refused(text: str) -> Auth.exceptions.HTTPException:
     """The answer to what is not allowed."""
-    return Auth.exceptions.HTTPException(422, said)
+    return Auth.exceptions.HTTPException(422, text)
 
 
 app = Starlette(middleware=[Middleware(Guard)])

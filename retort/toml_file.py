@@ -45,9 +45,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         cause = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigError(f"{path} is not TOML: {cause}; take that value out") from None
     for name, value in values("", data):
-        said = impossible(value)
-        if said:
-            raise ConfigError(f"{path}: {name} {said}")
+        text = impossible(value)
+        if text:
+            raise ConfigError(f"{path}: {name} {text}")
     return data
 
 

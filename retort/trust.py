@@ -230,11 +230,11 @@ def texts_in(folder: Path) -> Iterator[str]:
     for path in sorted([*folder.glob("chat_template.jinja"), *folder.glob("additional_chat_templates/*.jinja")]):
         yield path.read_text(encoding="utf-8", errors="replace")
     try:
-        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
+        text = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("chat_template")
     except (OSError, ValueError, AttributeError):
         return
-    if said is not None:
-        yield said if isinstance(said, str) else json.dumps(said, sort_keys=True)
+    if text is not None:
+        yield text if isinstance(text, str) else json.dumps(text, sort_keys=True)
 
 
 def ours() -> set[str]:

@@ -70,7 +70,7 @@ def collect(run: Run) -> str:
 
     options = run.config.collect
     tasks = run.tasks("train")[: options.tasks]
-    said = []
+    summaries = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         broken = ledger.set_aside_broken()
         if broken:
@@ -95,9 +95,9 @@ def collect(run: Run) -> str:
                     f"collect: {sum(done.failures.values())} of {done.wanted} episodes failed at the endpoint; the "
                     "others are recorded, run the same command again for the rest\n" + "\n".join(done.failed())
                 )
-            said.append(f"{name}: {done.said()}")
+            summaries.append(f"{name}: {done.summary()}")
     write_json(run.folder / COLLECTED, board_parts(run.collecting(options.modes[0])))  # the mode is no part of it
-    return "; ".join(said)
+    return "; ".join(summaries)
 
 
 def summarise(run: Run, name: str, done: Collected) -> None:

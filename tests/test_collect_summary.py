@@ -46,8 +46,8 @@ def test_costs_of_all_roles_are_added_up_estimates_too() -> None:
 
 
 def test_the_line_for_the_person_who_waits_says_only_what_there_is_to_say() -> None:
-    assert done().said() == "5 played, 4 known, 3 of the played accepted"
-    assert done(labels={"accepted": 9}).said() == done().said()
+    assert done().summary() == "5 played, 4 known, 3 of the played accepted"
+    assert done(labels={"accepted": 9}).summary() == done().summary()
     account = RunAccount(usd=1.239, estimated=3, estimated_prompt=1000, estimated_completion=500, estimated_usd=0.5)
     whole = done(
         spared=2,
@@ -55,13 +55,13 @@ def test_the_line_for_the_person_who_waits_says_only_what_there_is_to_say() -> N
         faults={"rate": 7, "cut": 1},
         accounts={"reason": account},
     )
-    assert whole.said() == (
+    assert whole.summary() == (
         "5 played, 4 known, 3 of the played accepted; 2 not needed; wrong 4, loop 1; "
         "endpoint faults outlived: rate 7, cut 1; "
         "3 failed calls counted as billed, by estimate: 1,500 tokens and 0.50 USD at the most; 1.74 USD in all"
     )
     free = done(accounts={"reason": RunAccount(estimated=1, estimated_prompt=5)})
-    assert free.said().endswith("1 failed calls counted as billed, by estimate: 5 tokens at the most")
+    assert free.summary().endswith("1 failed calls counted as billed, by estimate: 5 tokens at the most")
 
 
 def test_what_is_still_to_be_played_is_told_by_kind_with_what_the_first_one_said() -> None:

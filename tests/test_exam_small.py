@@ -14,7 +14,7 @@ from agents.corpus.facts import Fact
 from agents.corpus.index import Library
 from agents.errors import ExamError
 from agents.task import Task
-from distill.exam.build import KINDS, MIN_UNSEEN, MAX_UNSEEN, Exam, ExamConfig, build_exam
+from distill.exam.build import KINDS, MAX_UNSEEN, MIN_UNSEEN, Exam, ExamConfig, build_exam
 from distill.exam.split import HeldOut, Names
 
 MODULES = ("heater", "pump", "valve", "panel", "alarm", "radio", "lid", "hose", "lamp")

@@ -108,7 +108,7 @@ def test_a_config_names_it_beside_itself(tmp_path: Path, threads: str, capsys: p
 
     def state(config: str) -> str:
         (tmp_path / "run.toml").write_text(config, encoding="utf-8")
-        return looked_at(Run(load_config(tmp_path / "run.toml"), tmp_path / "run"))["collect"].said()
+        return looked_at(Run(load_config(tmp_path / "run.toml"), tmp_path / "run"))["collect"].summary()
 
     named = CONFIG + '[collect]\nexecutor = "threads.py:Threads"\nworkers = 7\n'
     assert state(named) == "fresh"

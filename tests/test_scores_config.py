@@ -95,7 +95,7 @@ def test_a_run_is_scored_and_a_changed_score_makes_it_stale(root: Path, capsys: 
         "leaderboard": "fresh",
     }
     (root / "mine.py").write_text(OWN.replace(".split()", ""), encoding="utf-8")
-    assert looked_at(work)["evaluate"].said() == "stale (the score brevity changed)"
+    assert looked_at(work)["evaluate"].summary() == "stale (the score brevity changed)"
     capsys.readouterr()
     assert main(["plan", str(root / "run.toml"), "--run", str(run), "--trust", "--json"]) == 0
     rows = {each["name"]: each["calls"] for each in json.loads(capsys.readouterr().out)["played"]}

@@ -172,8 +172,8 @@ def test_estimates_are_said_as_estimates() -> None:
     )
     done = Collected(wanted=1, known=0, played=1, accepted=1, accounts={"reason": account})
     assert (done.tokens, done.usd) == (2110, 0.75)
-    assert "2 failed calls counted as billed, by estimate: 2,000 tokens and 0.25 USD at the most" in done.said()
-    assert done.said().endswith("0.75 USD in all")
+    assert "2 failed calls counted as billed, by estimate: 2,000 tokens and 0.25 USD at the most" in done.summary()
+    assert done.summary().endswith("0.75 USD in all")
 
 
 def test_a_pilot_counts_what_was_sent(

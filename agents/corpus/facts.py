@@ -155,5 +155,5 @@ def near_key(field: str, row: Mapping[str, Any]) -> str | None:
 def unknown_key(key: str) -> str:
     """What is said of a key that no fact has."""
     near = difflib.get_close_matches(key[:80], list(Fact.model_fields), n=1)
-    said = json.dumps(key[:80])
-    return f"the unknown key {said} is passed over" + (f"; did you mean {near[0]!r}?" if near else "")
+    text = json.dumps(key[:80])
+    return f"the unknown key {text} is passed over" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -45,9 +45,9 @@ def prompt_tokens(
     messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]] = (), options: Mapping[str, Any] | None = None
 ) -> int:
     """Prompt tokens of a request, its schemas included."""
-    said = [written(message) for message in messages]
-    said += [json.dumps(value, ensure_ascii=False, default=str) for value in (tools, options) if value]
-    return tokens_of("".join(said))
+    written_messages = [written(message) for message in messages]
+    written_messages += [json.dumps(value, ensure_ascii=False, default=str) for value in (tools, options) if value]
+    return tokens_of("".join(written_messages))
 
 
 def estimated_row(

@@ -164,9 +164,9 @@ def wait_in(headers: Any) -> float | None:
     """Seconds of `retry-after-ms`, or of `Retry-After` as seconds or as a date; None where neither can be read."""
     with suppress(TypeError, ValueError):
         return max(0.0, float(headers.get("retry-after-ms")) / 1000)
-    said = headers.get("retry-after")
+    text = headers.get("retry-after")
     with suppress(TypeError, ValueError):
-        return max(0.0, float(said))
+        return max(0.0, float(text))
     with suppress(TypeError, ValueError):
-        return max(0.0, parsedate_to_datetime(str(said)).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(str(text)).timestamp() - time.time())
     return None

@@ -77,9 +77,9 @@ def open_langchain(name: tuple[str, str, str], url: str | None, seat: Seat) -> B
     except RetortError:
         raise
     except Exception as error:  # whatever a package raises where a key or a region is missing
-        said = quoted(str(error), [key])
+        text = quoted(str(error), [key])
         raise SeatError(
-            f"seat {seat.model!r}: {cls} cannot be opened ({type(error).__name__}: {said}); give its key by "
+            f"seat {seat.model!r}: {cls} cannot be opened ({type(error).__name__}: {text}); give its key by "
             "key_env, or by the variable that the package itself reads"
         ) from None
     for field in type(made).model_fields:

@@ -39,8 +39,8 @@ def provider_error(error: Exception, where: str, key: str) -> ProviderError:
         return failure(kind, f"endpoint {where}", quoted(f"{PROVIDER_KINDS[kind]}: {deepest(error)}", [key]))
     status = error.status_code if isinstance(error, openai.APIStatusError) and error.status_code >= 400 else None
     kind = kind_of_status(status) if status else "garbage"
-    said = quoted(str(error), [key]) or type(error).__name__
-    return failure(kind, f"endpoint {where}", said, status=status, wait=wait_of(error))
+    text = quoted(str(error), [key]) or type(error).__name__
+    return failure(kind, f"endpoint {where}", text, status=status, wait=wait_of(error))
 
 
 NO_COMPLETION = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError)
@@ -113,15 +113,15 @@ class ReasoningChatOpenAI(ChatOpenAI):
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
         raw = read_completion(response.model_dump(warnings=False) if isinstance(response, BaseModel) else response)
-        (said,) = (choice["message"] for choice in raw["choices"])
-        calls = set_aside(said)  # ChatOpenAI fails on them as a whole
+        (text,) = (choice["message"] for choice in raw["choices"])
+        calls = set_aside(text)  # ChatOpenAI fails on them as a whole
         result = super()._create_chat_result(raw, generation_info)
         message = result.generations[0].message
-        thought = said.get("reasoning_content") or said.get("reasoning")
+        thought = text.get("reasoning_content") or text.get("reasoning")
         if thought:
             message.additional_kwargs["reasoning_content"] = thought
-        if said.get("refusal"):
-            message.additional_kwargs["refusal"] = said["refusal"]
+        if text.get("refusal"):
+            message.additional_kwargs["refusal"] = text["refusal"]
         if calls and isinstance(message, AIMessage):
             message.invalid_tool_calls += calls
         return result

@@ -76,8 +76,8 @@ class Scripted(BaseChatModel):
     ) -> ChatResult:
         message = self.reply(messages)
         prompt = sum(len(str(m.content).split()) for m in messages)
-        said = len(str(message.content).split()) + sum(len(json.dumps(c["args"]).split()) for c in message.tool_calls)
-        message.usage_metadata = {"input_tokens": prompt, "output_tokens": said, "total_tokens": prompt + said}
+        text = len(str(message.content).split()) + sum(len(json.dumps(c["args"]).split()) for c in message.tool_calls)
+        message.usage_metadata = {"input_tokens": prompt, "output_tokens": text, "total_tokens": prompt + text}
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _agenerate(

@@ -87,8 +87,8 @@ async def ask_structured(
         read = read_object(text, schema)
         if read.found is not None:
             return read.found, rows, [*mended, *(f"{role}:{name}" for name in (*read.mended, *names))]
-        said = prompt("structured_repair").format(problem=read.problem, schema=in_words(schema))
-        asked = [*messages, AIMessage(text[:SENT_BACK] or "(nothing)"), HumanMessage(said)]
+        message = prompt("structured_repair").format(problem=read.problem, schema=in_words(schema))
+        asked = [*messages, AIMessage(text[:SENT_BACK] or "(nothing)"), HumanMessage(message)]
     return None, rows, [*mended, f"{role}:unread"]
 
 
@@ -130,10 +130,10 @@ def takes_schema(seat: Seat) -> bool:
 
 def told(messages: Sequence[BaseMessage], schema: type[BaseModel]) -> list[BaseMessage]:
     """The messages with the schema in words at the end of the system message."""
-    said = prompt("structured").format(schema=in_words(schema))
+    text = prompt("structured").format(schema=in_words(schema))
     if messages and isinstance(messages[0], SystemMessage):
-        return [SystemMessage(f"{messages[0].text}\n{said}"), *messages[1:]]
-    return [SystemMessage(said), *messages]
+        return [SystemMessage(f"{messages[0].text}\n{text}"), *messages[1:]]
+    return [SystemMessage(text), *messages]
 
 
 @cache
@@ -238,8 +238,8 @@ def objects(text: str) -> Iterator[tuple[Any, int, int]]:
 def wrong(error: ValidationError) -> str:
     """What does not fit, field by field."""
     rows = error.errors(include_url=False, include_context=False, include_input=False)
-    said = "; ".join(f"{'.'.join(map(str, row['loc'])) or 'the object'}: {row['msg']}" for row in rows[:5])
-    return writable(said)[:PROBLEM_CHARS]
+    text = "; ".join(f"{'.'.join(map(str, row['loc'])) or 'the object'}: {row['msg']}" for row in rows[:5])
+    return writable(text)[:PROBLEM_CHARS]
 
 
 def fenced(sections: Sequence[tuple[str, str]]) -> str:

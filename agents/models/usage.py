@@ -40,16 +40,16 @@ def read_completion(raw: object) -> dict[str, Any]:
     message = choice.get("message") if isinstance(choice, Mapping) else None
     if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
         raise ValueError(f"`choices[0].message` is {kind_of(message)}")
-    said: dict[str, Any] = {"role": "assistant", "content": text_of(message.get("content"))}
+    reply: dict[str, Any] = {"role": "assistant", "content": text_of(message.get("content"))}
     if message.get("tool_calls"):
-        said["tool_calls"] = writable_value(message["tool_calls"])
+        reply["tool_calls"] = writable_value(message["tool_calls"])
     for name in ("reasoning_content", "reasoning", "refusal"):
         if isinstance(message.get(name), str):
-            said[name] = writable(message[name])
-    said = without_in(said)  # an endpoint that repeats its caller's key in a reply: it would be recorded and trained
+            reply[name] = writable(message[name])
+    reply = without_in(reply)  # an endpoint that repeats its caller's key in a reply: it would be recorded and trained
     finish = choice.get("finish_reason")
     read = {
-        "choices": [{"message": said, "finish_reason": finish if isinstance(finish, str) else None}],
+        "choices": [{"message": reply, "finish_reason": finish if isinstance(finish, str) else None}],
         "usage": believable(raw.get("usage")),
     }
     return read | {name: raw[name] for name in ("model", "id") if isinstance(raw.get(name), str)}

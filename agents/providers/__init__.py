@@ -252,5 +252,5 @@ def check_address(spec: Spec) -> None:
     except ValueError:
         wrong = True
     if wrong:
-        said = shortened(redacted(spec.line))
-        raise ValueError(f"seat {said!r}: what follows @ is no address, write http(s)://HOST[:PORT]/v1")
+        text = shortened(redacted(spec.line))
+        raise ValueError(f"seat {text!r}: what follows @ is no address, write http(s)://HOST[:PORT]/v1")

@@ -36,8 +36,8 @@ class Scripted(Provider):
     def check(self, spec: Spec) -> None:
         """One of the two, and lines with their file."""
         if spec.model.partition("?")[0] not in SCRIPTS or (spec.model == LINES and not spec.url):
-            said = shortened(spec.line)
-            raise ValueError(f"seat {said!r}: scripted seats are scripted:answer-key and scripted:lines@FILE")
+            text = shortened(spec.line)
+            raise ValueError(f"seat {text!r}: scripted seats are scripted:answer-key and scripted:lines@FILE")
         try:
             script_of(spec.model)
         except SeatError as error:

@@ -118,10 +118,10 @@ def called_with(name: str, raw: str, offer: Offer, *, cut: bool = False) -> Draf
         if cut and "unclosed" in found.mended:
             raise ValueError("the reply was cut off within it")
         if not found.values:
-            said, rest = _plain(raw if "fence" not in found.mended else found.rest.strip("`\n "), mended)
+            text, rest = _plain(raw if "fence" not in found.mended else found.rest.strip("`\n "), mended)
             if cut and not rest:
                 raise ValueError("the reply was cut off within it")
-            return Drafts([Draft(name, from_value(said, name, offer, mended))], mended, rest)
+            return Drafts([Draft(name, from_value(text, name, offer, mended))], mended, rest)
         calls = [Draft(name, from_value(value, name, offer, mended)) for value in found.values]
     except ValueError as error:
         return unreadable(name, raw, f"the arguments of {name[:64]} are no JSON object: {error}")
@@ -237,11 +237,11 @@ def from_object(value: Any, offer: Offer, mended: list[str], *, strict: bool = F
     label = next((key for key in NAMES if isinstance(value.get(key), str)), None)
     if label is None:
         raise ValueError('the call names no tool: write {"name": ..., "arguments": {...}}')
-    said = value[label]
+    text = value[label]
     part = next((key for key in ARGUMENTS if key in value and key != label), None)
-    if strict and (part is None or offer.named(said) is None):
-        raise ValueError(f"there is no call of an offered tool in {said[:64]!r}")
-    name = offered_name(said, offer, mended)
+    if strict and (part is None or offer.named(text) is None):
+        raise ValueError(f"there is no call of an offered tool in {text[:64]!r}")
+    name = offered_name(text, offer, mended)
     if part is None:
         flat = {key: each for key, each in value.items() if key not in (label, "id", "type")}
         mended += ["argument_names"] if flat else ["no_input"]

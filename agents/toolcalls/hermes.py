@@ -58,15 +58,15 @@ def turn(content: str, calls: Sequence[tuple[str, str]]) -> str:
     """
     blocks = []
     for name, args in calls:
-        said = f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {args}}}'
+        text = f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {args}}}'
         # A tag inside a string would end the block; in JSON its bracket may be written as a code.
-        blocks.append(f"{OPEN}\n{_TAG.sub(_CODED, said)}\n{CLOSE}")
+        blocks.append(f"{OPEN}\n{_TAG.sub(_CODED, text)}\n{CLOSE}")
     return "\n".join([ESCAPES.on(content), *blocks] if content else blocks)
 
 
-def observations(said: Sequence[str]) -> str:
+def observations(text: Sequence[str]) -> str:
     """What the tools brought as one message; a document cannot end its own block."""
-    return "\n".join(f"<tool_response>\n{ESCAPES.on(each)}\n</tool_response>" for each in said)
+    return "\n".join(f"<tool_response>\n{ESCAPES.on(each)}\n</tool_response>" for each in text)
 
 
 def parse(text: str, offer: Offer, *, cut: bool = False) -> Parsed:
@@ -195,9 +195,9 @@ def xml_call(body: str, offer: Offer, *, cut: bool = False) -> Drafts:
     return Drafts([Draft(name, {})], mended, rest)
 
 
-def value(said: str, kind: Any) -> Any:
+def value(message: str, kind: Any) -> Any:
     """A parameter's value by its type in the schema: a string stays as it stands, all else is read as JSON."""
-    text = said.removeprefix("\n").removesuffix("\n")
+    text = message.removeprefix("\n").removesuffix("\n")
     if kind == "string":
         return text
     bare = text.strip()

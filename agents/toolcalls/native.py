@@ -256,10 +256,10 @@ def _as_invalid(call: Any) -> InvalidToolCall:
     inside = outside.get("function")
     if not isinstance(inside, dict):
         inside = outside
-    name, said, mark = inside.get("name"), inside.get("arguments"), outside.get("id")
+    name, text, mark = inside.get("name"), inside.get("arguments"), outside.get("id")
     return invalid_tool_call(
         name=name if isinstance(name, str) else None,
-        args=said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str),
+        args=text if isinstance(text, str) else json.dumps(text, ensure_ascii=False, default=str),
         id=mark if isinstance(mark, str) else None,
         error="the arguments are no JSON object" if isinstance(name, str) else "the call names no tool",
     )

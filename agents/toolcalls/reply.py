@@ -153,13 +153,13 @@ class Words:
         return "\n".join(self._said)
 
     def _close(self, gap: str) -> None:
-        said, self._parts = "".join(self._parts), []
+        text, self._parts = "".join(self._parts), []
         if self._called:
-            said = said.strip()
+            text = text.strip()
         elif gap:
-            said = said[:-1] if said.endswith(gap) else said.rstrip()
-        if said and (said.strip() or self._begun):
-            self._said.append(said)
+            text = text[:-1] if text.endswith(gap) else text.rstrip()
+        if text and (text.strip() or self._begun):
+            self._said.append(text)
 
 
 def read_with(reply: AIMessage) -> list[str]:

@@ -41,9 +41,9 @@ def described(tools: Sequence[dict[str, Any]]) -> str:
     lines = []
     for tool in tools:
         function = tool.get("function", tool)
-        said = " ".join(str(function.get("description") or "").split())
+        text = " ".join(str(function.get("description") or "").split())
         parameters = json.dumps(function.get("parameters") or {}, ensure_ascii=False)
-        lines.append(f"- {function['name']}: {said} Arguments: {parameters}")
+        lines.append(f"- {function['name']}: {text} Arguments: {parameters}")
     return FORMAT.format(tools="\n".join(lines))
 
 
@@ -53,17 +53,17 @@ def turn(content: str, calls: Sequence[tuple[str, str]]) -> str:
     Args:
         calls: (name, arguments as JSON) of each call.
     """
-    said = ESCAPES.on(content)
+    text = ESCAPES.on(content)
     if not calls:  # a thought that begins like a sign of ours keeps its beginning behind one
-        begins = _MARK.match(said.lstrip()) or said.lstrip().startswith("<think>")
-        return f"Thought: {said}" if begins else said
+        begins = _MARK.match(text.lstrip()) or text.lstrip().startswith("<think>")
+        return f"Thought: {text}" if begins else text
     blocks = [f"Action: {name}\nAction Input: {args}" for name, args in calls]
-    return "\n".join([f"Thought: {said}", *blocks] if content else blocks)
+    return "\n".join([f"Thought: {text}", *blocks] if content else blocks)
 
 
-def observations(said: Sequence[str]) -> str:
+def observations(text: Sequence[str]) -> str:
     """What the tools brought as one message."""
-    return "\n".join(f"Observation: {each}" for each in said)
+    return "\n".join(f"Observation: {each}" for each in text)
 
 
 def parse(text: str, offer: Offer, *, cut: bool = False) -> Parsed:

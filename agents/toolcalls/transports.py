@@ -53,8 +53,8 @@ def outgoing(
             sent.append(message)
     if tools:
         first = sent[0] if sent and isinstance(sent[0], SystemMessage) else None
-        said = form.described(tools)
-        head = SystemMessage(f"{first.text}\n\n{said}" if first else said, id=first.id if first else None)
+        text = form.described(tools)
+        head = SystemMessage(f"{first.text}\n\n{text}" if first else text, id=first.id if first else None)
         sent = [head, *(sent[1:] if first else sent)]
     return sent
 
@@ -79,9 +79,9 @@ def incoming(transport: Transport, reply: AIMessage, tools: Sequence[dict[str, A
         return native.incoming(reply, tools)
     offer = Offer(tools)
     came = str(reply.text)
-    said = writable(came)
-    mended = ["surrogate"] if said != came else []
-    rest, thought = without_thought(said)
+    text = writable(came)
+    mended = ["surrogate"] if text != came else []
+    rest, thought = without_thought(text)
     mended += ["think"] if thought is not None else []
     content, calls, names = _FORMS[transport].parse(rest, offer, cut=was_cut(reply))
     if not calls and (reply.tool_calls or reply.invalid_tool_calls):  # the endpoint has read the text by itself

@@ -87,17 +87,17 @@ def validator(schema: str) -> Any:
 def in_words(error: Any) -> str:
     """A validator's finding (jsonschema.ValidationError) in the house's words."""
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")
-    said = f'the argument "{where}"' if where else "the call"
+    text = f'the argument "{where}"' if where else "the call"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f'the argument "{where}.{missing}" is missing' if where else f'the argument "{missing}" is missing'
     if error.validator == "type":
         kinds = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
-        return f"{said} must be {' or '.join(_KINDS.get(kind, kind) for kind in kinds)}"
+        return f"{text} must be {' or '.join(_KINDS.get(kind, kind) for kind in kinds)}"
     if error.validator == "additionalProperties" and error.validator_value is False:
         named = error.schema.get("properties") or {}
         return f"unknown argument {sorted(set(error.instance) - set(named))[0]!r}"
     if error.validator == "enum":
         values = (json.dumps(value, ensure_ascii=False) for value in error.validator_value)
-        return f"{said} must be one of {', '.join(values)}"
-    return f"{said}: {error.message}"
+        return f"{text} must be one of {', '.join(values)}"
+    return f"{text}: {error.message}"

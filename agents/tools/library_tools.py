@@ -119,12 +119,12 @@ def open_page(library: Library, page: str) -> Observation:
     return failed(listing(f'there is no page "{shortened(name, 60)}"; the nearest:', book.nearest(name, library)))
 
 
-def listing(said: str, titles: Sequence[str]) -> str:
-    """`said` and the first three titles, whole ones only, as far as an error has room: a cut title opens nothing."""
+def listing(text: str, titles: Sequence[str]) -> str:
+    """`text` and the first three titles, whole ones only, as far as an error has room: a cut title opens nothing."""
     named = [f'"{title}"' for title in titles[:NEAREST]]
-    while named and len(said) + len(", ".join(named)) + 1 > ERROR_CHARS - len("Error: "):
+    while named and len(text) + len(", ".join(named)) + 1 > ERROR_CHARS - len("Error: "):
         named.pop()
-    return f"{said} {', '.join(named)}" if named else said.partition(";")[0]
+    return f"{text} {', '.join(named)}" if named else text.partition(";")[0]
 
 
 def shown(chunks: Sequence[Chunk]) -> Observation:
@@ -141,12 +141,12 @@ def shown(chunks: Sequence[Chunk]) -> Observation:
     return Observation("\n\n".join(blocks), tuple((chunk.id, 1.0) for chunk in chunks[:count]))
 
 
-def find_text(library: Library, said: str) -> Observation:
-    """The first eight lines that hold `said`, white space folded, each under its section's title.
+def find_text(library: Library, message: str) -> Observation:
+    """The first eight lines that hold `message`, white space folded, each under its section's title.
 
     Lines that hold it as whole words come first: `Default: 3` is found before `Default: 31`.
     """
-    wanted = fold(said)
+    wanted = fold(message)
     texts = zip(library.chunks, contents(library).texts, strict=True)
     found = [(chunk, text) for chunk, text in texts if wanted in text] if wanted else []
     if not found:

@@ -44,9 +44,9 @@ def failed(why: str) -> Observation:
 def broken(tool: str, error: BaseException | str) -> Observation:
     """A tool's exception, or its own words on a failure, as an observation; of paths only the last name stays."""
     if isinstance(error, BaseException):
-        said = str(error).strip()
-        plain = not said or type(error).__name__ == "ToolException"
-        error = (said or type(error).__name__) if plain else f"{type(error).__name__}: {said}"
+        text = str(error).strip()
+        plain = not text or type(error).__name__ == "ToolException"
+        error = (text or type(error).__name__) if plain else f"{type(error).__name__}: {text}"
     unplaced = _PATH.sub(r"\1", error)
     return failed(f"{tool} failed: {unplaced}")
 

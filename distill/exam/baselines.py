@@ -116,17 +116,17 @@ def told(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
     """A value that the question tells: the first or the last one, whichever was right more often in training."""
     ends: dict[str, Counter[int]] = defaultdict(Counter)
     for task in train:
-        said = [canonical(value) for value in values_told(task.question)]
+        stated = [canonical(value) for value in values_told(task.question)]
         for end in (0, -1):
-            ends[task.kind][end] += bool(said) and said[end] == canonical(task.gold)
+            ends[task.kind][end] += bool(stated) and stated[end] == canonical(task.gold)
     found = []
     for task in tasks:
-        said = [canonical(value) for value in values_told(task.question)]
+        stated = [canonical(value) for value in values_told(task.question)]
         if form == "choice":
-            found.append(_heaviest(task, [float(canonical(option) in said) for option in task.options]))
+            found.append(_heaviest(task, [float(canonical(option) in stated) for option in task.options]))
             continue
         end = -1 if ends[task.kind][-1] >= ends[task.kind][0] else 0
-        found.append(float(bool(said) and said[end] == canonical(task.gold)))
+        found.append(float(bool(stated) and stated[end] == canonical(task.gold)))
     return found
 
 
@@ -135,8 +135,8 @@ def named(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
     """One of the names and values in the question, drawn at random: one of two in an either-or question."""
     found = []
     for task in tasks:
-        said = {canonical(value) for value in values_told(task.question)}
-        found.append((canonical(task.gold) in said) / max(1, len(said)))
+        stated = {canonical(value) for value in values_told(task.question)}
+        found.append((canonical(task.gold) in stated) / max(1, len(stated)))
     return found
 
 

@@ -111,8 +111,8 @@ class ExamConfig(BaseModel):
     def _shares_of_one(self) -> ExamConfig:
         shares = {level: getattr(self, level) for level in LEVELS}
         if sum(shares.values()) > 1 + 1e-9:
-            said = ", ".join(f"{level} {share:g}" for level, share in shares.items())
-            raise ValueError(f"{said} are shares of one exam: make them sum to 1 (now {sum(shares.values()):g})")
+            text = ", ".join(f"{level} {share:g}" for level, share in shares.items())
+            raise ValueError(f"{text} are shares of one exam: make them sum to 1 (now {sum(shares.values()):g})")
         return self
 
 
@@ -136,8 +136,8 @@ class Exam(BaseModel):
         """Counts and baselines as lines for a terminal."""
         lines = []
         for split, levels in self.counts["tasks"].items():
-            said = ", ".join(f"{level} {sum(kinds.values())} {kinds}" for level, kinds in levels.items())
-            lines.append(f"{split:5} {sum(sum(k.values()) for k in levels.values()):5}  {said}".replace("'", ""))
+            text = ", ".join(f"{level} {sum(kinds.values())} {kinds}" for level, kinds in levels.items())
+            lines.append(f"{split:5} {sum(sum(k.values()) for k in levels.values()):5}  {text}".replace("'", ""))
         lines.append(f"facts {self.counts['facts']}".replace("'", ""))
         lines.append(f"held out {self.counts['held_out']}".replace("'", ""))
         for form, levels in self.baselines.items():

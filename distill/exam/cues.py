@@ -97,5 +97,5 @@ def _shared_parts(option: str, others: Sequence[str]) -> float:
 def crossed(question: str, option: str) -> list[str]:
     """Every word of the question beside the option, its words and its form: what an association can be learnt from."""
     asked = sorted(word_set(question))
-    said = [f"={option.lower()}", f"~{value_type(option)}", *sorted(word_set(option))]
-    return [*said, *(f"{a}|{b}" for a in asked for b in said)]
+    features = [f"={option.lower()}", f"~{value_type(option)}", *sorted(word_set(option))]
+    return [*features, *(f"{a}|{b}" for a in asked for b in features)]

@@ -71,8 +71,8 @@ def support(line: str, fact: Fact, value: str) -> float:
         score = 1.0
     else:
         return 0.0
-    wanted, said = set(words(fact.attribute)), set(words(plain))
-    shared = sum(word in said or f"{word}s" in said for word in wanted) / max(1, len(wanted))
+    wanted, present = set(words(fact.attribute)), set(words(plain))
+    shared = sum(word in present or f"{word}s" in present for word in wanted) / max(1, len(wanted))
     if not shared and len(value) < 4:
         return 0.0
     return score + 2 * shared + (0.5 if holds(plain, fact.entity) else 0.0)
@@ -267,11 +267,11 @@ def find_evidence(facts: Sequence[Fact], library: Library) -> Evidence:
             title=chunk.title,
         )
         found.append(Known(fact=fact, label=label, hop=hop))
-    said: dict[tuple[str, str | None, str], set[str]] = defaultdict(set)
+    stated: dict[tuple[str, str | None, str], set[str]] = defaultdict(set)
     for item in found:
-        said[_asked(item.fact)].add(canonical(item.fact.value))
-    rejected += [(item.fact, CONTRADICTED) for item in found if len(said[_asked(item.fact)]) > 1]
-    found = [item for item in found if len(said[_asked(item.fact)]) == 1]
+        stated[_asked(item.fact)].add(canonical(item.fact.value))
+    rejected += [(item.fact, CONTRADICTED) for item in found if len(stated[_asked(item.fact)]) > 1]
+    found = [item for item in found if len(stated[_asked(item.fact)]) == 1]
     dropped = Counter(reason for _, reason in rejected)
     lost = next((fact for fact, reason in rejected if reason == LOST), None)
     if lost is not None and dropped[LOST] * 2 > len(facts):

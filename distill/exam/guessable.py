@@ -103,8 +103,8 @@ def _counted(
             best[own, name] = [value for value, n in found.items() if n == top]
     chances = []
     for gold, names, own in zip(golds, sorts, fold.tolist(), strict=True):
-        said = next((best[own, name] for name in names if (own, name) in best), [""])
-        chances.append((gold in said) / len(said))
+        text = next((best[own, name] for name in names if (own, name) in best), [""])
+        chances.append((gold in text) / len(text))
     return np.array(chances)
 
 

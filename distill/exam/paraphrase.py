@@ -110,25 +110,25 @@ def reworded(
     attribute = task.provenance.get("attribute", "")
     label = _label(task, attribute) if task.kind in framed and attribute else None
     if label is None:
-        said = rng.choice(WHOLE).format(task.question)
+        text = rng.choice(WHOLE).format(task.question)
     else:
         clause = wording(attribute, own).clause
         noun = _NOUN.match(clause)
         frames = (*CLAUSES, *NAMES) if noun else CLAUSES
         frame = rng.choice(frames)
-        said = (
+        text = (
             frame.format(entity=f"`{label}`", asked=noun["noun"])
             if noun and frame in NAMES
             else frame.format(clause.replace(ENTITY, f"`{label}`"))
         )
     if rng.random() < PLAIN:
-        said = _TICKED.sub(r"\1", said)
-    first = said.partition(" ")[0]
+        text = _TICKED.sub(r"\1", text)
+    first = text.partition(" ")[0]
     if rng.random() < LOWER and first.isalpha() and not (label or "").startswith(first.rstrip(":,")):
-        said = said[:1].lower() + said[1:]
-    if rng.random() < OPEN and said.endswith(("?", ".")) and not said.endswith(".."):
-        said = said[:-1]
-    return said
+        text = text[:1].lower() + text[1:]
+    if rng.random() < OPEN and text.endswith(("?", ".")) and not text.endswith(".."):
+        text = text[:-1]
+    return text
 
 
 def _label(task: Task, attribute: str) -> str | None:

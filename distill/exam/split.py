@@ -187,15 +187,15 @@ def divide(
     wordlike = {name for name in every if not distinctive(name)}
     cased = told_apart(wordlike, {name: own[every[name]] for name in wordlike}, library)
     matcher = Names(every)
-    said: dict[str, set[str]] = defaultdict(set)
+    values_of_name: dict[str, set[str]] = defaultdict(set)
     for chunk in library.chunks:
         for name in matcher.within(chunk_text(chunk)):
-            said[name].add(chunk.id)
+            values_of_name[name].add(chunk.id)
     for name in wordlike - cased:
-        if len(said[name] - own[every[name]]) > FEW:  # a plain word; a rare one is most likely the name
-            del said[name]
+        if len(values_of_name[name] - own[every[name]]) > FEW:  # a plain word; a rare one is most likely the name
+            del values_of_name[name]
     cost = {
-        group: own[group].union(*(said[name] for name in sorted(names)))
+        group: own[group].union(*(values_of_name[name] for name in sorted(names)))
         for group, names in entities.items()
     }  # fmt: skip
     order = sorted(entities)

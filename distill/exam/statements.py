@@ -156,8 +156,8 @@ class Speakers:
 
     def attribute_like(self, term: Term) -> bool:
         """Whether a term reads like an attribute (`Default:`), not like a thing that has attributes."""
-        said = [word for word in words(term.text) if len(word) > 1]
-        return bool(said) and 2 * sum(word in self.attribute_words for word in said) >= len(said)
+        term_words = [word for word in words(term.text) if len(word) > 1]
+        return bool(term_words) and 2 * sum(word in self.attribute_words for word in term_words) >= len(term_words)
 
 
 def telling(name: str) -> bool:

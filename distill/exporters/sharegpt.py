@@ -121,7 +121,7 @@ def heard(text: str, before: int) -> tuple[str, list[dict[str, Any]]]:
 
 def apart(message: Mapping[str, Any], call: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a result has to say of its call where it is not the next one's."""
-    said = {"tool_call_id": message["tool_call_id"], "name": message.get("name")}
-    if call is not None and said == {"tool_call_id": call["id"], "name": call["function"]["name"]}:
+    answer = {"tool_call_id": message["tool_call_id"], "name": message.get("name")}
+    if call is not None and answer == {"tool_call_id": call["id"], "name": call["function"]["name"]}:
         return {}
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in answer.items() if value is not None}

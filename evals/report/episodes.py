@@ -84,8 +84,8 @@ def message(row: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     calls = []
     for call in row.get("tool_calls") or ():
         function = call.get("function", {})
-        said = json.dumps(function.get("arguments"), ensure_ascii=False)
-        calls.append(texts.add(f"{function.get('name')}({said})"))
+        text = json.dumps(function.get("arguments"), ensure_ascii=False)
+        calls.append(texts.add(f"{function.get('name')}({text})"))
     if calls:
         shown["calls"] = calls
     if row.get("reasoning_content"):

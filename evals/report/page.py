@@ -36,17 +36,17 @@ def headline(board: Leaderboard) -> str:
     hero, base = board.hero(), board.first("base", None)
     low, high = percent(hero.accuracy.low, 0), percent(hero.accuracy.high, 0)
     name = hero.arm[:1].upper() + hero.arm[1:]
-    said = f"{name} answers {percent(hero.accuracy.value)} % of {board.n} held-out questions right"
-    said += f" (95 % interval {low} to {high} %)"
+    text = f"{name} answers {percent(hero.accuracy.value)} % of {board.n} held-out questions right"
+    text += f" (95 % interval {low} to {high} %)"
     for form, each in hero.also.items():
-        said += f", {percent(each.accuracy.value)} % of {each.n} in the {form} form"
+        text += f", {percent(each.accuracy.value)} % of {each.n} in the {form} form"
     if base is not None and base.arm != hero.arm:
-        said += f"; its untrained base answers {percent(base.accuracy.value)} %"
+        text += f"; its untrained base answers {percent(base.accuracy.value)} %"
     best = board.best
     if best is not None and best.name != (base.arm if base else None):
-        said += f", the best trivial baseline ({best.name}) {percent(best.accuracy)} %"
+        text += f", the best trivial baseline ({best.name}) {percent(best.accuracy)} %"
     rival = next((each for each in hero.against if each.role == "trivial"), None)
-    return f"{said}. {sized(rival)}" if rival else f"{said}."
+    return f"{text}. {sized(rival)}" if rival else f"{text}."
 
 
 def sized(rival: Comparison) -> str:

@@ -90,7 +90,7 @@ class Collected(BaseModel):
             for kind, times in self.failures.items()
         ]
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """One line for the person who waits."""
         parts = [f"{self.played} played, {self.known} known, {self.accepted} of the played accepted"]
         if self.spared:
@@ -241,7 +241,7 @@ async def collect(
         stops=dict(tally.stops),
         labels=dict(Counter(label for key, label in recorded.items() if key in wanted).most_common()),
         failures=dict(tally.failures),
-        causes={kind: said for kind, said in tally.causes.items() if kind in tally.failures},
+        causes={kind: text for kind, text in tally.causes.items() if kind in tally.failures},
         faults=ledger.faults(),
         accounts=ledger.accounts(),
         lowest_in_flight=tally.lowest,

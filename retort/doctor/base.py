@@ -301,7 +301,7 @@ def way_out(folder: str, transport: Transport) -> str:
         ("text", None, 'transport = "text"'),
         ("text", "chatml", 'transport = "text" and chat_template = "chatml"'),
     )
-    for wire, template, said in ways:
+    for wire, template, text in ways:
         if wire == "native" != transport:
             continue
         try:
@@ -309,7 +309,7 @@ def way_out(folder: str, transport: Transport) -> str:
         except SeatError:
             continue
         if all(each.severity == "fine" for each in found):
-            return f"set {said} in [student]"
+            return f"set {text} in [student]"
     return 'name a Jinja file, chat_template = "FILE", in [student], or take another base'
 
 

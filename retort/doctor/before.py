@@ -123,19 +123,19 @@ def refuse_broken(run: Run, stages: Collection[str]) -> list[str]:
     """
     found = before_paying(run, stages, start=True)
     refuse(found)
-    return [said(subject, each) for subject, part in found for each in part if each.severity == "warning"]
+    return [finding_line(subject, each) for subject, part in found for each in part if each.severity == "warning"]
 
 
 def refuse(found: Sequence[tuple[str, Sequence[Finding]]]) -> None:
     """Raise StageError where something is broken: what, and the next step of each."""
-    broken = [said(subject, each) for subject, part in found for each in part if each.severity == "broken"]
+    broken = [finding_line(subject, each) for subject, part in found for each in part if each.severity == "broken"]
     if len(broken) > MAX_SAID:
         broken = [*broken[:MAX_SAID], f"and {len(broken) - MAX_SAID} more: `retort doctor` tells them"]
     if broken:
         raise StageError("\n  ".join(["nothing is played while this is broken:", *broken]))
 
 
-def said(subject: str, finding: Finding) -> str:
+def finding_line(subject: str, finding: Finding) -> str:
     """A finding on a line."""
     base = "student.base cannot be trained, " if subject.startswith("student.base") else ""
     base = base if finding.severity == "broken" else ""
@@ -202,10 +202,10 @@ def tool_findings(config: RunConfig, *, start: bool) -> list[Finding]:
     own = [spec for spec in board.tools if spec not in BUILTIN]
     if not own and not board.mcp:
         return []
-    found = [Finding("tool", "broken", said, "correct board.tools") for said in filter(None, map(tool_problem, own))]
+    found = [Finding("tool", "broken", text, "correct board.tools") for text in filter(None, map(tool_problem, own))]
     for name, server in board.mcp.items():
-        said = server_problem(server)
-        found += [Finding("mcp", "broken", f"board.mcp.{name}: {said[0]}", said[1])] if said else []
+        text = server_problem(server)
+        found += [Finding("mcp", "broken", f"board.mcp.{name}: {text[0]}", text[1])] if text else []
     if found:
         return found
     if start:

@@ -295,8 +295,8 @@ def beside(turn: Turn) -> list[Finding]:
     else:
         how = f"mended: {', '.join(turn.mended)}" if turn.mended else "nothing to mend"
         found.append(Finding("call", "fine", f"{len(calls)} call through {turn.wire}, {how}"))
-    said = len(turn.message.text.strip()) + len(turn.reply.thought.strip())
-    if not said:
+    text = len(turn.message.text.strip()) + len(turn.reply.thought.strip())
+    if not text:
         seen = "no thought stands beside the call: the student would learn to act without one"
         found.append(Finding("empty_content", "warning", seen, "first_thought = true in its team"))
     return found

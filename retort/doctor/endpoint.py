@@ -151,7 +151,7 @@ async def without_tools(line: Line, turn: Turn) -> tuple[Finding, Turn] | None:
     plain = await first_turn(line, "text")
     if plain.reply.kind:
         return None
-    seen = f"a request with tools is refused ({turn.reply.status}): {turn.reply.said}"
+    seen = f"a request with tools is refused ({turn.reply.status}): {turn.reply.problem}"
     step = 'transport = "text"' + ("" if plain.called else ", though it brought no call here")
     return Finding("tools_refused", "broken", seen, step), plain
 
@@ -176,23 +176,25 @@ def failure(line: Line, reply: Reply) -> Finding:
     status = f" ({reply.status})" if reply.status else ""
     if reply.kind == "refused":
         step = "is the server running, and is the URL right?"
-        return Finding("endpoint_refused", "broken", f"no connection to {where}: {reply.said}", step)
+        return Finding("endpoint_refused", "broken", f"no connection to {where}: {reply.problem}", step)
     if reply.kind == "timeout":
-        seen = f"{where}: {reply.said}"
+        seen = f"{where}: {reply.problem}"
         return Finding("endpoint_stalls", "broken", seen, "is it loading a model? try again, or give --seconds 120")
     if reply.kind == "auth":
         step = f"is the right key in {line.seat.key_env!r}, and may it use {line.address.model!r}?"
-        return Finding("key_refused", "broken", f"{where} refuses the key{status}: {reply.said}", step)
+        return Finding("key_refused", "broken", f"{where} refuses the key{status}: {reply.problem}", step)
     if reply.kind == "rate":
         step = "wait, or ask for a higher limit: two calls in flight were too many"
-        return Finding("rate_limited", "broken", f"{where}{status}: {reply.said}", step)
+        return Finding("rate_limited", "broken", f"{where}{status}: {reply.problem}", step)
     if reply.kind == "garbage":
         step = "is the URL that of an OpenAI-compatible endpoint, with its /v1?"
-        return Finding("no_completion", "broken", f"{where}{status}: {reply.said}", step)
+        return Finding("no_completion", "broken", f"{where}{status}: {reply.problem}", step)
     if reply.kind in ("server", "cut"):
-        return Finding("endpoint_fails", "broken", f"{where}{status}, twice: {reply.said}", "look at the server's log")
+        return Finding(
+            "endpoint_fails", "broken", f"{where}{status}, twice: {reply.problem}", "look at the server's log"
+        )
     step = 'transport = "text" where it refuses tools; else the model name or a parameter'
-    return Finding("request_refused", "broken", f"{where}{status}: {reply.said}", step)
+    return Finding("request_refused", "broken", f"{where}{status}: {reply.problem}", step)
 
 
 def usage(reply: Reply, seat: Seat, budget: Budget) -> list[Finding]:
@@ -268,7 +270,7 @@ def not_there(line: Line, rows: Sequence[Mapping[str, Any]] | None, reply: Reply
         return None
     near = difflib.get_close_matches(model, [row["id"] for row in rows], n=1, cutoff=0.5)
     step = f"name {near[0]!r} in the seat" if near else "load it in the server, or name one that is listed"
-    seen = f"{model!r} is not served ({reply.status}: {reply.said}); listed: {listing(rows)}"
+    seen = f"{model!r} is not served ({reply.status}: {reply.problem}); listed: {listing(rows)}"
     return Finding("adapter_not_loaded", "broken", seen, step)
 
 
@@ -348,10 +350,10 @@ async def schema_findings(line: Line) -> list[Finding]:
     severity: Severity = "broken" if line.seat.structured == "json_schema" else "warning"
     step = 'structured = "prompt"'
     if reply.kind in ("request", "server"):
-        seen = f"response_format json_schema is refused ({reply.status}): {reply.said}"
+        seen = f"response_format json_schema is refused ({reply.status}): {reply.problem}"
         return [Finding("json_schema_unsupported", severity, seen, step)]
     if reply.kind:
-        return [Finding("json_schema", "warning", f"not measured ({reply.kind}: {reply.said})", "run it again")]
+        return [Finding("json_schema", "warning", f"not measured ({reply.kind}: {reply.problem})", "run it again")]
     if fits(reply.content):
         return [Finding("json_schema", "fine", "a reply to a JSON schema fits it")]
     seen = f"response_format json_schema is ignored: the reply is {reply.content[:80]!r}"

@@ -44,8 +44,8 @@ class Reply:
     kind: Kind
     """"" where a completion came; else how it failed."""
     status: int = 0
-    said: str = ""
-    """What the endpoint said of its failure: one printable line without the key."""
+    problem: str = ""
+    """What the endpoint reports of its failure: one printable line without the key."""
     message: Mapping[str, Any] = field(default_factory=dict)
     """The reply as it stood on the wire."""
     finish: str = ""
@@ -205,7 +205,7 @@ class Line:
 
     async def _completion(self, body: dict[str, Any]) -> Reply:
         if self.account.calls >= MAX_CALLS:
-            return Reply("spent", said=f"the doctor's {MAX_CALLS} calls are spent")
+            return Reply("spent", problem=f"the doctor's {MAX_CALLS} calls are spent")
         self.account += Account(calls=1)
         begun = time.monotonic()
         reply, raw = await self._exchange("POST", "/chat/completions", body)
@@ -216,8 +216,8 @@ class Line:
         message = first.get("message") if isinstance(first, dict) else None
         if not isinstance(message, dict):
             seen = without(json.dumps(raw)[:MAX_READ], self.address.key)
-            said = line_of(f"no chat completion: {seen[:200]}")
-            return Reply("garbage", reply.status, said)
+            text = line_of(f"no chat completion: {seen[:200]}")
+            return Reply("garbage", reply.status, text)
         usage = raw.get("usage")
         prompt, completion = (_count(usage, name) for name in ("prompt_tokens", "completion_tokens"))
         price = self.seat.price
@@ -259,9 +259,9 @@ class Line:
         except (ValueError, RecursionError):
             return self._failed("garbage", status, f"not JSON: {text[:MAX_READ]}"), None
 
-    def _failed(self, kind: Kind, status: int, said: str, seconds: float = 1.0) -> Reply:
-        said = line_of(without(message_of(said)[:MAX_READ], self.address.key), 240)
-        return Reply(kind, status, said, seconds=seconds)
+    def _failed(self, kind: Kind, status: int, text: str, seconds: float = 1.0) -> Reply:
+        text = line_of(without(message_of(text)[:MAX_READ], self.address.key), 240)
+        return Reply(kind, status, text, seconds=seconds)
 
 
 def message_of(text: str) -> str:

@@ -129,8 +129,8 @@ def gpu() -> Finding:
             return Finding("gpu", "warning", f"nvidia-smi does not answer ({type(error).__name__})", "try nvidia-smi")
         rows = [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines() if line.count(",") == 2]
         if done.returncode != 0 or not rows:
-            said = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
-            return Finding("gpu", "warning", f"nvidia-smi finds none: {said}", "try nvidia-smi")
+            text = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
+            return Finding("gpu", "warning", f"nvidia-smi finds none: {text}", "try nvidia-smi")
         seen = "; ".join(f"{name}, {total} MiB, {free} free" for name, total, free in rows)
         torch = _version("torch")
         if torch is not None and torch.endswith("+cpu"):

@@ -95,7 +95,7 @@ def turn_findings(replies: list[Reply]) -> list[Finding]:
     found = []
     for name, reply in zip(names, replies, strict=True):
         if reply.kind:
-            seen = f"{name} fails ({reply.kind} {reply.status or ''}): {reply.said}"
+            seen = f"{name} fails ({reply.kind} {reply.status or ''}): {reply.problem}"
             found.append(Finding("history_refused", "broken", seen, 'transport = "text" puts everything in plain text'))
         elif says_nothing(reply):
             found.append(silent(reply, name))
@@ -109,7 +109,9 @@ def by_tokens(field: str, now: tuple[Reply, Reply], later: tuple[Reply, Reply]) 
     """Compare (short thought, long thought) in the running turn, and after a further user message."""
     (short, long), (short_later, long_later) = now, later
     if short.prompt is None or long.prompt is None:
-        return [Finding("thought", "warning", f"not measured: {long.said or 'no token count'}", "run the doctor again")]
+        return [
+            Finding("thought", "warning", f"not measured: {long.problem or 'no token count'}", "run the doctor again")
+        ]
     more = long.prompt - short.prompt
     seen = f"{EXTRA_WORDS} more words of {field} beside the call cost {more} prompt tokens"
     pair = f"({short.prompt} and {long.prompt})"
@@ -131,14 +133,14 @@ def by_tokens(field: str, now: tuple[Reply, Reply], later: tuple[Reply, Reply]) 
 
 def by_code_words(reply: Reply) -> Finding:
     """The same by asking, where no tokens are counted."""
-    said = f"{reply.content} {reply.thought}"
-    if IN_THOUGHT in said:
+    text = f"{reply.content} {reply.thought}"
+    if IN_THOUGHT in text:
         seen = "a code word from the thought beside the call is repeated (no tokens are counted)"
         return Finding("thought", "fine", seen)
-    if IN_RESULT in said:
+    if IN_RESULT in text:
         seen = "of two code words the one in the observation is repeated, the one in the thought is not"
         return Finding("thought_lost", "broken", seen)
-    why = f": {reply.said}" if reply.said else ""
+    why = f": {reply.problem}" if reply.problem else ""
     seen = f"not measured: no tokens are counted, and neither of two code words is repeated{why}"
     return Finding("thought", "warning", seen, 'transport = "text", where thoughts are plain text')
 
@@ -306,9 +308,9 @@ def too_short(need: Need, limit: int, seen: str) -> Finding:
 
 def refused(need: Need, probe: int, reply: Reply) -> Finding:
     """The endpoint refused a long prompt, and perhaps says what it takes."""
-    said = _SAID.search(reply.said.replace(",", ""))
-    limit = int(said.group(1)) if said else 0
-    return too_short(need, limit, f"a prompt of about {probe:,} tokens is refused: {reply.said}")
+    text = _SAID.search(reply.problem.replace(",", ""))
+    limit = int(text.group(1)) if text else 0
+    return too_short(need, limit, f"a prompt of about {probe:,} tokens is refused: {reply.problem}")
 
 
 def silently(need: Need, seen: str) -> Finding:
@@ -319,5 +321,5 @@ def silently(need: Need, seen: str) -> Finding:
 
 def unmeasured(reply: Reply) -> Finding:
     """No statement."""
-    why = f"{reply.kind}: {reply.said}" if reply.kind else "no token counts, and the code word is not repeated"
+    why = f"{reply.kind}: {reply.problem}" if reply.kind else "no token counts, and the code word is not repeated"
     return Finding("context", "warning", f"not measured ({why})", "compare the server's context with `retort plan`")

@@ -121,12 +121,12 @@ def converter() -> Any:
             return " " if "_inline" in parent_tags else "\n"
 
         def convert_dt(self, el: Any, text: str, parent_tags: set[str]) -> str:
-            said = " ".join(text.split())
+            message = " ".join(text.split())
             if "_inline" in parent_tags:
-                return f" {said} "
+                return f" {message} "
             follows = el.find_previous_sibling()
             gap = "\n" if follows is not None and follows.name == "dt" else "\n\n"
-            return f"{gap}{said}\n" if said else ""
+            return f"{gap}{message}\n" if message else ""
 
         def convert_dd(self, el: Any, text: str, parent_tags: set[str]) -> str:
             if "_inline" in parent_tags:

@@ -87,18 +87,18 @@ class ManPage:
             self._out.append("")
 
     def _text(self, line: str) -> None:
-        said = self._plain(line)
-        if not said.strip():
+        text = self._plain(line)
+        if not text.strip():
             if not line.strip():  # a line of escapes alone says nothing, and ends nothing
                 self._paragraph()
         elif self._next is not None:
             take, self._next = self._next, None
-            take(" ".join(said.split()))
+            take(" ".join(text.split()))
         elif line[:1] in (" ", "\t") and self._words:  # an indented line begins on its own
             self._break()
-            self._words.append(said.strip())
+            self._words.append(text.strip())
         else:
-            self._words.append(said.strip())
+            self._words.append(text.strip())
 
     def _break(self) -> None:
         if self._words:
@@ -152,22 +152,22 @@ class ManPage:
         elif name in ("SY", "OP", "MR"):
             self._synopsis(name, given)
 
-    def _heading(self, said: str) -> None:
-        self._out.extend(("", f"## {said}", ""))
+    def _heading(self, text: str) -> None:
+        self._out.extend(("", f"## {text}", ""))
 
-    def _subheading(self, said: str) -> None:
-        self._out.extend(("", f"### {said}", ""))
+    def _subheading(self, text: str) -> None:
+        self._out.extend(("", f"### {text}", ""))
 
     def _font(self, name: str, given: list[str]) -> None:
         """Words in fonts; a font macro without words takes the next line, which is taken as it is."""
-        said = ("" if name in ALTERNATING else " ").join(given)
-        if not said.strip():
+        text = ("" if name in ALTERNATING else " ").join(given)
+        if not text.strip():
             return
         if self._next is not None:
             take, self._next = self._next, None
-            take(" ".join(said.split()))
+            take(" ".join(text.split()))
         else:
-            self._words.append(said)
+            self._words.append(text)
 
     def _synopsis(self, name: str, given: list[str]) -> None:
         if name == "SY":
@@ -185,9 +185,9 @@ class ManPage:
         if together and len(self._out) > 1 and not self._out[-1]:
             self._out.pop()
 
-    def _term(self, said: str) -> None:
+    def _term(self, text: str) -> None:
         """A term on a line of its own; what follows it stands in."""
-        self._say(said)
+        self._say(text)
         self._indent += STEP
 
     def _item(self, mark: str | None) -> None:

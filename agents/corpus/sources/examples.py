@@ -47,17 +47,17 @@ def on_one_line(text: str) -> str:
         prompt = _PROMPT.match(line)
         answer = lines[number + 1] if prompt and number + 1 < len(lines) else ""
         after = lines[number + 2].strip() if number + 2 < len(lines) else ""
-        said = answer.strip()
+        message = answer.strip()
         if (
             prompt
-            and said
-            and not said.startswith((">>>", "...", "Traceback", "<"))
-            and "..." not in said
+            and message
+            and not message.startswith((">>>", "...", "Traceback", "<"))
+            and "..." not in message
             and (not after or after.startswith(">>>"))
-            and max(len(prompt.group(2)), len(said)) <= SHORT
+            and max(len(prompt.group(2)), len(message)) <= SHORT
             and is_call(prompt.group(2).strip())
         ):
-            out.append(f"{prompt.group(1)}>>> {prompt.group(2).strip()} # {said}")
+            out.append(f"{prompt.group(1)}>>> {prompt.group(2).strip()} # {message}")
             skip = True
         else:
             out.append(line)
@@ -69,9 +69,9 @@ def examples(text: str) -> list[tuple[str, str, str]]:
     found = []
     for line in text.splitlines():
         prompt = _PROMPT.match(line)
-        call, mark, said = prompt.group(2).rpartition(" # ") if prompt else ("", "", "")
+        call, mark, message = prompt.group(2).rpartition(" # ") if prompt else ("", "", "")
         if mark and is_call(call):
-            found.append((line.strip(), call, said))
+            found.append((line.strip(), call, message))
     return found
 
 

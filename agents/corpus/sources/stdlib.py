@@ -155,10 +155,10 @@ def example_facts(entity: str, where: str, group: str, text: str) -> list[Fact]:
     found: list[Fact] = []
     if where not in examples.PURE or entity in examples.IMPURE:
         return found
-    for line, call, said in examples.examples(text):
+    for line, call, message in examples.examples(text):
         if examples.qualified(call, entity) is not None:
             fact = Fact(
-                entity=entity, attribute=f"result of `{call}`", value=said, source=f"python:{where}", module=where,
+                entity=entity, attribute=f"result of `{call}`", value=message, source=f"python:{where}", module=where,
                 family="example", quote=line, group=group,
             )  # fmt: skip
             found.append(fact)
@@ -179,11 +179,11 @@ def entity_page(entity: str, where: str, value: Any, names: dict[int, str]) -> t
     home = getattr(value, "__module__", None)
     if isinstance(home, str) and home != where and not isinstance(value, types.MethodType):
         extra.append(("defining module", home))
-    for attribute, said in extra:
-        quote = f"{attribute.capitalize()}: {said}"
+    for attribute, message in extra:
+        quote = f"{attribute.capitalize()}: {message}"
         head.append(quote)
         fact = Fact(
-            entity=entity, attribute=attribute, value=said, source=f"python:{where}", module=where, quote=quote,
+            entity=entity, attribute=attribute, value=message, source=f"python:{where}", module=where, quote=quote,
             group=entity,
         )  # fmt: skip
         found.append(fact)
