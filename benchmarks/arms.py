@@ -118,7 +118,7 @@ async def play_retort(url: str, in_flight: int, count: int, material: Path, *, w
         )
         for n, row in enumerate(questions(count + 1))
     ]
-    table = Table.lay(context)
+    table = Table.from_context(context)
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite") as ledger:
 
         async def play(chosen: list[Task], workers: int) -> None:

@@ -19,7 +19,7 @@ from agents.files import read_jsonl
 from agents.models import close_seats
 from agents.task import Task, is_right
 from evals.stats import mcnemar, newcombe, pairs, wilson
-from graphs.episode import rounds
+from graphs.episode import recursion_limit
 from graphs.react import graph
 from retort.config import load_config
 from retort.pipeline import Run
@@ -30,7 +30,7 @@ async def played(context: Context, questions: list[str]) -> list[dict[str, Any]]
 
     async def one(question: str) -> dict[str, Any]:
         start: Any = {"question": question, "options": []}
-        return await graph.ainvoke(start, {"recursion_limit": rounds(context)}, context=context)
+        return await graph.ainvoke(start, {"recursion_limit": recursion_limit(context)}, context=context)
 
     try:
         return list(await asyncio.gather(*map(one, questions)))

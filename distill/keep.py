@@ -34,7 +34,7 @@ BY_DEFAULT = ("repaired",)
 """Of these, the ones that are on: what an endpoint broke stands as words in a call that could not be read."""
 
 
-def keep(name: str) -> Callable[[Filter], Filter]:
+def drop_if(name: str) -> Callable[[Filter], Filter]:
     """Register a filter: the function returns True where the episode must be dropped for this reason."""
 
     def register(function: Filter) -> Filter:
@@ -59,67 +59,67 @@ EXTRA_REASONS = {
 }
 
 
-@keep("limit")
+@drop_if("limit")
 def reached_limit(task: Task, trajectory: Trajectory) -> bool:
     """The episode reached a limit of the board."""
     return trajectory.stop.startswith("limit:")
 
 
-@keep("loop")
+@drop_if("loop")
 def looped(task: Task, trajectory: Trajectory) -> bool:
     """The same call was made twice in a row."""
     return trajectory.stop == "loop"
 
 
-@keep("refused")
+@drop_if("refused")
 def refused(task: Task, trajectory: Trajectory) -> bool:
     """The model refused, or its endpoint filtered the reply."""
     return trajectory.stop == "refused"
 
 
-@keep("gave_up")
+@drop_if("gave_up")
 def gave_up(task: Task, trajectory: Trajectory) -> bool:
     """The player said that the manual does not tell."""
     return trajectory.stop == "gave_up"
 
 
-@keep("malformed")
+@drop_if("malformed")
 def malformed(task: Task, trajectory: Trajectory) -> bool:
     """No answer line, or not exactly one option named, or calls that could not be read to the end."""
     return trajectory.stop == "malformed" or not trajectory.verdict.well_formed
 
 
-@keep("wrong")
+@drop_if("wrong")
 def wrong(task: Task, trajectory: Trajectory) -> bool:
     """The answer is not the gold."""
     return trajectory.verdict.correct is False
 
 
-@keep("no_search")
+@drop_if("no_search")
 def no_search(task: Task, trajectory: Trajectory) -> bool:
     """A ReAct episode that answered without looking into the manual, which its tools could."""
     return trajectory.mode == "react" and trajectory.could_search and not trajectory.searches
 
 
-@keep("ungrounded")
+@drop_if("ungrounded")
 def ungrounded(task: Task, trajectory: Trajectory) -> bool:
     """A quote is missing, or stands in no passage that the episode retrieved."""
     return trajectory.verdict.grounded is False
 
 
-@keep("judged")
+@drop_if("judged")
 def judged(task: Task, trajectory: Trajectory) -> bool:
     """The judge did not accept the answer."""
     return "judge" in trajectory.verdict.reasons
 
 
-@keep("repaired")
+@drop_if("repaired")
 def repaired(task: Task, trajectory: Trajectory) -> bool:
     """A malformed call was sent back; `[dataset] drop` asks to leave such episodes out."""
     return trajectory.repairs > 0
 
 
-@keep("revised")
+@drop_if("revised")
 def revised(task: Task, trajectory: Trajectory) -> bool:
     """A critique was sent back; `[dataset] drop` asks to leave such episodes out."""
     return trajectory.revisions > 0

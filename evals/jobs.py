@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from agents.errors import BudgetError, ProviderError
 from agents.models import close_seats
-from agents.models.meter import Budget, Meter, OutOfBudget, OwnPurse, metered
+from agents.models.meter import Budget, LocalSpendCounter, Meter, OutOfBudget, metered
 from agents.tools import close_kits
 from graphs.policies import PATIENCE
 from graphs.runner.ledger import Ledger
@@ -55,7 +55,9 @@ async def work_through(
         return {key: journal.results[key] for key in jobs}
     with Ledger(accounts) as ledger:
         spent = ledger.accounts().values()
-        meter = Meter(budget, OwnPurse(sum(a.tokens for a in spent), sum(a.money for a in spent)), ledger.seconds())
+        meter = Meter(
+            budget, LocalSpendCounter(sum(a.tokens for a in spent), sum(a.money for a in spent)), ledger.seconds()
+        )
         begun = time.monotonic()
 
         async def work(bar: Any) -> None:

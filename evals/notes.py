@@ -56,12 +56,12 @@ def asked(board: Leaderboard) -> str:
 
 def headline(board: Leaderboard) -> str:
     """One line: the student, the base, the best trivial player."""
-    hero, base = board.hero(), board.first("base", None)
-    also = "".join(f" ({form} form {percent(each.accuracy.value)} %)" for form, each in hero.also.items())
+    primary, base = board.primary_row(), board.first("base", None)
+    also = "".join(f" ({form} form {percent(each.accuracy.value)} %)" for form, each in primary.also.items())
     start = "" if board.split == "test" else f"{board.split.upper()}: "
-    parts = [f"{start}{hero.arm}: {percent(hero.accuracy.value)} % of {board.n} {asked(board)} right{also}"]
+    parts = [f"{start}{primary.arm}: {percent(primary.accuracy.value)} % of {board.n} {asked(board)} right{also}"]
     best = board.best
-    if base is not None and base.arm != hero.arm and (best is None or base.arm != best.name):
+    if base is not None and base.arm != primary.arm and (best is None or base.arm != best.name):
         parts.append(f"base {percent(base.accuracy.value)} %")
     if best is not None:
         parts.append(f"best trivial ({best.name}) {percent(best.accuracy)} %")
@@ -130,9 +130,9 @@ def format_notes(board: Leaderboard) -> list[str]:
 
 
 def level_notes(board: Leaderboard) -> list[str]:
-    """The levels on which the hero is not above the best trivial player."""
+    """The levels on which the primary is not above the best trivial player."""
     lines = []
-    for name, standing in standings(board.hero()):
+    for name, standing in standings(board.primary_row()):
         for each in standing.by_level:
             if each.difference <= 0 or each.p >= SURE:
                 lines.append(

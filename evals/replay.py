@@ -63,7 +63,7 @@ def replay(
     folder = scores_folder(run, split)
     scoring = scoring_with(seats or {}, scores, folder=folder, budget=budget, concurrency=concurrency)
     tables = {
-        (name, form): Table.lay(context.model_copy(update={"form": form}))
+        (name, form): Table.from_context(context.model_copy(update={"form": form}))
         for form in forms
         for name, context in contexts.items()
     }

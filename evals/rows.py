@@ -207,7 +207,7 @@ class Leaderboard(Sheet):
         """The first row of a kind of player."""
         return next((r for r in self.rows if r.player == player and mode in (None, r.mode)), None)
 
-    def hero(self) -> Row:
+    def primary_row(self) -> Row:
         """The row that the headline is about: the student, else the last that is neither teacher nor base."""
         others = [row for row in self.rows if row.player not in ("teacher", "base")]
         return self.first("student") or (others or list(self.rows))[-1]

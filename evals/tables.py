@@ -117,7 +117,7 @@ def format_table(board: Leaderboard) -> str:
     lines = [headline(board), sizes(board), "", *grid(*accuracy_grid(board)), *clock_notes(board)]
     for part in _parts(*conduct_grid(board)):
         lines += ["", *grid(*part)]
-    lines += ["", *differences(board.hero()), "", *notes(board)]
+    lines += ["", *differences(board.primary_row()), "", *notes(board)]
     return "\n".join(row for line in lines for row in _wrapped(line)).rstrip()
 
 

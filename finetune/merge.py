@@ -54,7 +54,7 @@ def merge(adapter: str, out: Path) -> Path:
     refuse_foreign(out, "merge")  # before minutes of work
     if weights.adapter is not None and absolute(weights.adapter) in (absolute(out), *absolute(out).parents):
         raise FolderError(f"{str(out)!r} lies in the adapter's own folder: give one beside it")
-    tok = load_tokenizer(weights.words)
+    tok = load_tokenizer(weights.tokenizer_path)
     model = merged(adapter)
     declare_stops(model, stop_ids(tok), tok.pad_token_id)
     with made_folder(out, "merge") as folder:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.models.rendering import quiet, render, stop_ids, turn_end
+from agents.models.rendering import escape_special_tokens, render, stop_ids, turn_end
 
 from .proofs import Proof, proof
 from .rows import IGNORED, Row, spans
@@ -184,7 +184,7 @@ def prove_packing(evidence: PackedEvidence) -> Proof:
 def _missing(tok: Any, message: dict[str, Any], span: Sequence[int], stops: Sequence[int]) -> str | None:
     """What of a turn is not in its tokens: its text, a call, or the end-of-turn token."""
     text = tok.decode(list(span))
-    content = quiet(tok, message.get("content") or "").strip()
+    content = escape_special_tokens(tok, message.get("content") or "").strip()
     # through the tokenizer, and without spaces: some tokenizers normalise text, most templates strip it
     told = tok.decode(tok(content, add_special_tokens=False)["input_ids"])
     if "".join(told.split()) not in "".join(text.split()):

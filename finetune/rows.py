@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.errors import StageError
 from agents.files import read_lines_kept
-from agents.models.rendering import plain, quiet, render
+from agents.models.rendering import escape_special_tokens, plain, render
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -175,7 +175,7 @@ def texts_dataset(texts: Sequence[str], tok: Any) -> Dataset:
     """Texts as TRL reads them, control tokens in them kept as text."""
     from datasets import Dataset
 
-    return Dataset.from_list([{"text": quiet(tok, text)} for text in texts])
+    return Dataset.from_list([{"text": escape_special_tokens(tok, text)} for text in texts])
 
 
 def numbered_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:

@@ -54,7 +54,7 @@ def train(method: Method[Any, R], job: Job[Any], rows: R) -> TrainingResult:
     """Run one training to a published student; raises as `Method.train` says."""
     base, out, config = job.base, job.out, job.config
     weights = find_weights(base)
-    tok = load_tokenizer(weights.words, chat_template=config.chat_template, training=True)
+    tok = load_tokenizer(weights.tokenizer_path, chat_template=config.chat_template, training=True)
     folder = partial_folder(out, fingerprint(base, job.data, config, job.seed, job.transport, method.name))
     try:
         opened = open_base(base, weights, config)

@@ -48,7 +48,7 @@ class Table:
     """`team_identity`."""
 
     @classmethod
-    def lay(cls, context: Context) -> Table:
+    def from_context(cls, context: Context) -> Table:
         """Hash the board and the players of `context`; reads the library and the seats' files."""
         return cls(context=context, board=board_hash(context), team=team_identity(context.team))
 
@@ -86,7 +86,9 @@ async def play(task: Task, table: Table, *, sample: int = 0, begun: str | None =
         start |= thawed(begun)
     try:
         with remembered(), sampling(sample):
-            state: dict[str, Any] = await graph.ainvoke(start, {"recursion_limit": rounds(context)}, context=context)
+            state: dict[str, Any] = await graph.ainvoke(
+                start, {"recursion_limit": recursion_limit(context)}, context=context
+            )
     except GraphRecursionError:  # cannot happen while every turn counts a step; kept as the named end if it does
         state = {**start, "stop": "limit:rounds"}
     if state.get("stop") == "paused":
@@ -107,7 +109,7 @@ def opening_state(task: Task, form: Form, sample: int = 0) -> Episode:
     }
 
 
-def rounds(context: Context) -> int:
+def recursion_limit(context: Context) -> int:
     """LangGraph's recursion limit of an episode.
 
     reason + act/repair/verify a turn, and room: the context's own limits end the episode first.

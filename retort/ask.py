@@ -149,13 +149,13 @@ async def played(
     context: Context, question: str, options: Sequence[str], write: Callable[[str], None]
 ) -> dict[str, Any]:
     """The state in which the episode ends."""
-    from graphs.episode import rounds
+    from graphs.episode import recursion_limit
     from graphs.react import graph
 
     start = {"question": question, "options": list(options)}
     state: dict[str, Any] = {}
     modes: Any = ["updates", "values"]
-    stream = graph.astream(start, {"recursion_limit": rounds(context)}, context=context, stream_mode=modes)  # type: ignore[call-overload]
+    stream = graph.astream(start, {"recursion_limit": recursion_limit(context)}, context=context, stream_mode=modes)  # type: ignore[call-overload]
     async for kind, part in stream:
         if kind == "values":
             state = part

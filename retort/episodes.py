@@ -176,4 +176,4 @@ async def played(task: Task, context: Context) -> Trajectory:
     from graphs.episode import Table
     from graphs.episode import play as play_at
 
-    return await play_at(task, await asyncio.to_thread(Table.lay, context))
+    return await play_at(task, await asyncio.to_thread(Table.from_context, context))

@@ -118,7 +118,7 @@ def pilot(run: Run, tasks: int) -> Piloted:
     parts: list[PilotPart] = []
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         for name, context, part in run.to_collect(every):
-            table = Table.lay(context)
+            table = Table.from_context(context)
             here = {task.id for task in part}
             done = now(
                 collect(

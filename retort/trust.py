@@ -212,7 +212,7 @@ def template(name: str | None) -> Iterator[Item]:
 def carried(model: str) -> Iterator[Item]:
     """The templates that a model folder carries; a hub id has none yet."""
     try:
-        folder = Path(find_weights(model).words)
+        folder = Path(find_weights(model).tokenizer_path)
     except SeatError:
         return
     for text in texts_in(folder):

@@ -76,7 +76,7 @@ def collect(run: Run) -> str:
         if broken:
             say(f"  {broken} episodes that could not be read are set aside, and played again where they are asked for")
         for name, context, part in run.to_collect(tasks):
-            table = Table.lay(context)
+            table = Table.from_context(context)
             how = {"concurrency": options.concurrency, "samples": options.samples, "workers": options.workers}
             playing = play_all(
                 part,
@@ -128,7 +128,7 @@ def dataset(run: Run) -> str:
     chunks = Library.open(run.folder / "library", without=frozenset(barred.chunks)).chunks
     current = set()
     for _, context, part in run.to_collect(list(every.values())):
-        table = Table.lay(context)
+        table = Table.from_context(context)
         current |= {table.key(task, n) for task in part for n in range(options.samples)}
     with Ledger(run.folder / "ledger.sqlite") as ledger:
         result = sort_ledger(every, ledger, run.config.dataset.per_task, current, run.config.dataset.drop)

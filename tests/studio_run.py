@@ -85,9 +85,11 @@ def play_episodes(made: Path) -> Path:
     async def both() -> None:
         with Ledger(made / "ledger.sqlite") as ledger:
             for task in (tasks[0], tasks[-1]):
-                ledger.add(await play(task, Table.lay(opened.collecting("react"))))
+                ledger.add(await play(task, Table.from_context(opened.collecting("react"))))
         with Ledger(made / "scores" / "ledger.sqlite") as ledger:
-            ledger.add(await play(tasks[0], Table.lay(opened.context("student", "react", "score", held_out=False))))
+            ledger.add(
+                await play(tasks[0], Table.from_context(opened.context("student", "react", "score", held_out=False)))
+            )
         await close_seats()
 
     with asyncio.Runner() as runner:

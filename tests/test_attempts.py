@@ -50,7 +50,7 @@ async def test_passages_that_were_read_are_not_bought_again(kettle: Path, one: T
     with serving(LineScript(rows=[]), fault=fault) as server, metered(meter):
         team = Team(name="t", reason=reason, extract=Seat(model=f"openai:m@{server.url}", concurrency=1))
         context = little.context(kettle, team=team, board=Board(extract="seat"))
-        trajectory = await play(little.tasks(little.library())[0], Table.lay(context))
+        trajectory = await play(little.tasks(little.library())[0], Table.from_context(context))
     assert trajectory.verdict.accepted
     assert sorted(asked.values()) == [1, 1, 3]
     accounts, faults = meter.unsettled()
@@ -65,7 +65,7 @@ async def test_a_first_thought_is_not_bought_again_with_its_turn(kettle: Path, o
     meter = Meter()
     with serving(AnswerKey(tasks=(one,)), fault=fault) as server, metered(meter):
         team = Team(name="t", reason=Seat(model=f"openai:m@{server.url}"), first_thought=True)
-        trajectory = await play(one, Table.lay(little.context(kettle, team=team)))
+        trajectory = await play(one, Table.from_context(little.context(kettle, team=team)))
         thoughts = [body for body in server.seen if not body.get("tools")]
     assert trajectory.verdict.accepted
     assert len(thoughts) == 1
@@ -75,7 +75,7 @@ async def test_a_first_thought_is_not_bought_again_with_its_turn(kettle: Path, o
 
 
 async def test_the_same_request_of_another_turn_is_another_call(kettle: Path, tmp_path: Path, one: Task) -> None:
-    """Only a repeated node is spared: a player that asks the same again in a later turn gets a reply of its own."""
+    """Only a repeated node is not_needed: a player that asks the same again in a later turn gets a reply of its own."""
     rows = [
         {"turn": turn, "reply": "I look.", "call": {"arguments": {"query": query}}}
         for turn, query in enumerate(("heater_limit", "pump_limit", "heater_limit"))
@@ -87,7 +87,7 @@ async def test_the_same_request_of_another_turn_is_another_call(kettle: Path, tm
             extract=Seat(model=f"openai:m@{server.url}"),
         )
         context = little.context(kettle, team=team, board=Board(extract="seat"))
-        await play(one, Table.lay(context))
+        await play(one, Table.from_context(context))
         asked = Counter(body["messages"][-1]["content"] for body in server.seen)
     assert len(server.seen) == 9
     assert max(asked.values()) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doctor_rounds import names, probed, the
+from doctor_probes import names, probed, the
 from little import write_microdomain
 from tiny_models import BARE, FORGETFUL, FUSSY, MARKED, tiny_model
 

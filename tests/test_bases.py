@@ -59,7 +59,7 @@ async def test_a_base_of_any_template_becomes_a_served_student(
     assert closing in stop_ids(tok)
     assert f'transport = "{transport}"' in (done.out / "seat.toml").read_text()
     seat = Seat(model=f"hf:{done.out}", transport=transport, max_tokens=8)
-    trajectory = await play(little.tasks(little.library())[0], Table.lay(little.context(kettle, seat)))
+    trajectory = await play(little.tasks(little.library())[0], Table.from_context(little.context(kettle, seat)))
     assert trajectory.stop
 
 

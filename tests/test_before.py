@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doctor_rounds import names, run_of, the
+from doctor_probes import names, run_of, the
 from kettle_run import CONFIG, folder_of
 
 from agents.errors import StageError
@@ -18,7 +18,7 @@ from retort.config import load_config
 from retort.doctor.before import before_paying, disk_bytes, refuse_broken
 from retort.doctor.findings import Finding
 from retort.doctor.machine import disk, wanted
-from retort.doctor.rounds import rounds
+from retort.doctor.probes import probe_all
 from retort.pipeline import Run
 
 TEACHER = {"teacher": {"reason": "scripted:answer-key"}}
@@ -122,7 +122,7 @@ async def test_an_mcp_program_that_is_not_there_is_told(server: dict[str, Any], 
     run = run_of(tmp_path, TEACHER, board={"mcp": {"thermometer": server}})
     (one,) = found(run, "broken")
     assert said in one.seen
-    sections = await rounds(run, seconds=5)
+    sections = await probe_all(run, seconds=5)
     assert said in the(sections, "mcp").seen
 
 
@@ -133,7 +133,7 @@ async def test_the_doctor_starts_the_servers_and_loads_the_tools(tmp_path: Path)
         "tools": ["search", f"{tmp_path / 'mine.py'}:boil"],
         "mcp": {"thermometer": {"command": sys.executable, "args": [str(SERVER)]}},
     }
-    sections = await rounds(run_of(tmp_path, TEACHER, board=board), seconds=5)
+    sections = await probe_all(run_of(tmp_path, TEACHER, board=board), seconds=5)
     assert "search, boil, temperature" in the(sections, "tools").seen
     assert "corpus" in names(sections, "fine")
 

@@ -46,7 +46,7 @@ async def played(kettle: Path, tmp_path: Path) -> Trajectory:
         first_thought=True,
     )
     board = Board(extract="seat")
-    return await play(TASK, Table.lay(little.context(kettle, team=team, board=board, verify="revise")))
+    return await play(TASK, Table.from_context(little.context(kettle, team=team, board=board, verify="revise")))
 
 
 async def test_every_call_is_recorded_by_role(played: Trajectory) -> None:
@@ -81,7 +81,7 @@ async def test_calls_of_a_role_come_with_their_whole_request(played: Trajectory)
 
 async def test_a_terse_team_writes_down_its_turns_by_number(kettle: Path) -> None:
     """A turn's own call takes less than 180 bytes of the ledger, its sampling included."""
-    t = await play(TASK, Table.lay(little.context(kettle)))
+    t = await play(TASK, Table.from_context(little.context(kettle)))
     assert [(call.role, call.turn, call.messages, call.reply) for call in t.calls] == [
         ("reason", 2, (), None),
         ("reason", 4, (), None),

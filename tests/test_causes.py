@@ -104,7 +104,7 @@ def test_what_is_refused_is_told_as_what_it_is(kettle: Path, tmp_path: Path, sta
         return status, {"error": {"message": "no"}}
 
     with serving(LineScript(rows=[]), fault=fault) as server, Ledger(tmp_path / "l.sqlite") as ledger:
-        table = Table.lay(little.context(kettle, Seat(model=f"openai:m@{server.url}")))
+        table = Table.from_context(little.context(kettle, Seat(model=f"openai:m@{server.url}")))
         with pytest.raises(ProviderError) as caught:
             now(collect(tasks, table, ledger, concurrency=2))
     assert f"collect stopped: {told}" in str(caught.value)
@@ -117,7 +117,7 @@ def test_what_is_refused_is_told_as_what_it_is(kettle: Path, tmp_path: Path, sta
 def test_a_dead_endpoint_is_down(kettle: Path, tmp_path: Path) -> None:
     tasks = little.lookups(little.library(), 6)
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        table = Table.lay(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
+        table = Table.from_context(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
         with pytest.raises(ProviderError, match="collect stopped: the endpoint is down") as caught:
             now(collect(tasks, table, ledger, concurrency=4))
     assert "is the server running, and is the URL right?" in str(caught.value)

@@ -92,7 +92,7 @@ async def test_a_real_episode_and_its_replay(name: str, kettle: Path, tmp_path: 
     context = little.context(kettle, little.seat(tmp_path, script) if script else None, **changes)
     task = little.tasks(little.library())[0 if script else -1]
     nodes, states = await really_played(task, context)
-    table = Table.lay(context)
+    table = Table.from_context(context)
     played = record(states[-1], task, table, sample=2, seconds=1.5)
     assert played.stop == stop
 
@@ -122,7 +122,7 @@ async def test_checkpoints_lead_where_the_episode_went(name: str, kettle: Path, 
     context = little.context(kettle, little.seat(tmp_path, script) if script else None, **changes)
     task = little.tasks(little.library())[0 if script else -1]
     nodes, states = await really_played(task, context)
-    steps = supersteps(record(states[-1], task, Table.lay(context), sample=2, seconds=1.5), None)
+    steps = supersteps(record(states[-1], task, Table.from_context(context), sample=2, seconds=1.5), None)
     kept = builder.compile(checkpointer=InMemorySaver())
     place: Any = {"configurable": {"thread_id": "1", "checkpoint_ns": ""}}
     await kept.abulk_update_state(place, [[StateUpdate(step["values"], step["as_node"])] for step in steps])
@@ -136,7 +136,7 @@ async def test_without_the_task_the_question_is_read_from_the_messages(kettle: P
     context = little.context(kettle)
     for task in little.tasks(little.library())[::12]:
         _, states = await really_played(task, context)
-        steps = supersteps(record(states[-1], task, Table.lay(context), sample=0, seconds=1.0), None)
+        steps = supersteps(record(states[-1], task, Table.from_context(context), sample=0, seconds=1.0), None)
         start = {"question": task.question, "options": [], "gold": None, "sample": 0}
         assert steps[0]["values"] == start
 
@@ -169,7 +169,7 @@ async def test_every_role_pays_where_it_was_called(kettle: Path) -> None:
     context = little.context(kettle)
     task = little.tasks(little.library())[-1]
     _, states = await really_played(task, context)
-    played = record(states[-1], task, Table.lay(context), sample=0, seconds=1.0)
+    played = record(states[-1], task, Table.from_context(context), sample=0, seconds=1.0)
     roles = {name: Account(calls=2, prompt=9) for name in ("reason", "search", "judge", "first_thought")}
     rich = played.model_copy(update={"usage": Usage(calls=3, roles=roles), "mended": {"fence": 2}})
     steps = supersteps(rich, task)
@@ -190,7 +190,7 @@ async def test_a_record_of_the_first_version_has_no_roles(kettle: Path) -> None:
     context = little.context(kettle)
     task = little.tasks(little.library())[0]
     _, states = await really_played(task, context)
-    played = record(states[-1], task, Table.lay(context), sample=0, seconds=1.0)
+    played = record(states[-1], task, Table.from_context(context), sample=0, seconds=1.0)
     old = played.model_copy(update={"usage": Usage(prompt=101, completion=9, calls=2), "calls": ()})
     spent = fold(supersteps(old, task))["spent"]
     assert [(row["role"], row["prompt"], row["completion"]) for row in spent] == [("reason", 50, 4), ("reason", 51, 5)]

@@ -57,5 +57,7 @@ def test_seconds_are_no_limit_unless_asked(kettle: Path) -> None:
 
 
 async def test_an_episode_plays_without_a_limit_of_seconds(kettle: Path) -> None:
-    trajectory = await play(little.tasks(little.library())[0], Table.lay(little.context(kettle, verify="revise")))
+    trajectory = await play(
+        little.tasks(little.library())[0], Table.from_context(little.context(kettle, verify="revise"))
+    )
     assert trajectory.stop == "answered"

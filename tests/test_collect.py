@@ -35,7 +35,7 @@ def training(kettle: Path) -> list[Task]:
 
 
 async def test_the_ledger_records_a_key_once(kettle: Path, tmp_path: Path) -> None:
-    table = Table.lay(little.context(kettle))
+    table = Table.from_context(little.context(kettle))
     trajectory = await play(training(kettle)[0], table)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         assert ledger.add(trajectory)
@@ -68,7 +68,7 @@ def test_a_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
 
 async def test_collecting_twice_plays_nothing_twice(kettle: Path, tmp_path: Path) -> None:
     tasks = training(kettle)
-    table = Table.lay(little.context(kettle, without=str(kettle / "held_out.json")))
+    table = Table.from_context(little.context(kettle, without=str(kettle / "held_out.json")))
     with Ledger(tmp_path / "l.sqlite") as ledger:
         first = await collect(tasks[:20], table, ledger)
         again = await collect(tasks, table, ledger)
@@ -79,13 +79,13 @@ async def test_collecting_twice_plays_nothing_twice(kettle: Path, tmp_path: Path
 
 async def test_other_seats_rules_and_samples_are_other_episodes(kettle: Path, tmp_path: Path) -> None:
     task = training(kettle)[0]
-    base = Table.lay(little.context(kettle))
+    base = Table.from_context(little.context(kettle))
     keys = {
         base.key(task),
         base.key(task, 1),
-        Table.lay(little.context(kettle, mode="cot")).key(task),
-        Table.lay(little.context(kettle, verify="revise")).key(task),
-        Table.lay(little.context(kettle, little.seat(tmp_path, [{"reply": "x"}]))).key(task),
+        Table.from_context(little.context(kettle, mode="cot")).key(task),
+        Table.from_context(little.context(kettle, verify="revise")).key(task),
+        Table.from_context(little.context(kettle, little.seat(tmp_path, [{"reply": "x"}]))).key(task),
         base.key(task.model_copy(update={"question": "another?"})),
     }
     assert len(keys) == 6
@@ -98,7 +98,8 @@ def test_kill_minus_nine_and_run_again(kettle: Path, tmp_path: Path) -> None:
         "from test_collect import training; from agents.context import Seat\n"
         "from graphs.runner.collect import collect, now\n"
         "from graphs.runner.ledger import Ledger; from graphs.episode import Table\n"
-        "kettle = Path(sys.argv[1]); table = Table.lay(little.context(kettle, Seat(model='openai:m@' + sys.argv[3])))\n"
+        "kettle = Path(sys.argv[1])\n"
+        "table = Table.from_context(little.context(kettle, Seat(model='openai:m@' + sys.argv[3])))\n"
         "with Ledger(Path(sys.argv[2])) as ledger:\n"
         "    done = now(collect(training(kettle), table, ledger, concurrency=4)); print(done.played, flush=True)\n"
     )
@@ -159,7 +160,7 @@ async def test_passing_failures_are_retried_and_lose_nothing(kettle: Path, tmp_p
 
     tasks = training(kettle)[:12]
     with serving(scripted(kettle), fault=fault) as server, Ledger(tmp_path / "l.sqlite") as ledger:
-        table = Table.lay(little.context(kettle, Seat(model=f"openai:m@{server.url}")))
+        table = Table.from_context(little.context(kettle, Seat(model=f"openai:m@{server.url}")))
         done = await collect(tasks, table, ledger, concurrency=4)
         assert (done.played, done.accepted, done.failures) == (12, 12, {})
         assert not any("unwell" in t.to_json() for t in ledger.trajectories())
@@ -168,7 +169,7 @@ async def test_passing_failures_are_retried_and_lose_nothing(kettle: Path, tmp_p
 
 async def test_an_endpoint_that_is_down_stops_the_run_and_says_so(kettle: Path, tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        table = Table.lay(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
+        table = Table.from_context(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
         with pytest.raises(ProviderError, match=r"0 episodes recorded, 37 left.*127\.0\.0\.1:9.*again to continue"):
             await collect(training(kettle), table, ledger, concurrency=4)
         assert len(ledger) == 0
@@ -184,7 +185,7 @@ async def test_a_refused_key_stops_at_once_and_is_never_shown(
 
     with serving(scripted(kettle), fault=fault) as server, Ledger(tmp_path / "l.sqlite") as ledger:
         seat = Seat(model=f"openai:m@{server.url}", key_env="RETORT_TEST_KEY")
-        table = Table.lay(little.context(kettle, seat))
+        table = Table.from_context(little.context(kettle, seat))
         with pytest.raises(ProviderError) as caught:
             await collect(training(kettle), table, ledger, concurrency=2)
         assert server.seen[0]["authorization"] == "Bearer sk-very-secret-0123456789"
@@ -196,6 +197,6 @@ async def test_a_refused_key_stops_at_once_and_is_never_shown(
 
 
 async def test_a_seat_that_cannot_be_opened_is_said_before_anything_is_played(kettle: Path, tmp_path: Path) -> None:
-    table = Table.lay(little.context(kettle, Seat(model=f"scripted:lines@{tmp_path / 'none.jsonl'}")))
+    table = Table.from_context(little.context(kettle, Seat(model=f"scripted:lines@{tmp_path / 'none.jsonl'}")))
     with Ledger(tmp_path / "l.sqlite") as ledger, pytest.raises(SeatError, match=r"none\.jsonl"):
         await collect(training(kettle), table, ledger)

@@ -50,7 +50,7 @@ def test_the_line_for_the_person_who_waits_says_only_what_there_is_to_say() -> N
     assert done(labels={"accepted": 9}).summary() == done().summary()
     account = RunAccount(usd=1.239, estimated=3, estimated_prompt=1000, estimated_completion=500, estimated_usd=0.5)
     whole = done(
-        spared=2,
+        not_needed=2,
         labels={"accepted": 5, "loop": 1, "wrong": 4},
         faults={"rate": 7, "cut": 1},
         accounts={"reason": account},
@@ -95,7 +95,7 @@ def test_a_run_that_came_to_its_end_raises_nothing() -> None:
 def test_an_endpoint_that_ended_the_run_is_named_by_what_it_did(kind: str, status: int | None, why: str) -> None:
     tally = Tally(down="it said no", down_kind=kind, down_status=status)
     with pytest.raises(ProviderError) as caught:
-        stopped(done(spared=1, wanted=12), tally, "evaluate")
+        stopped(done(not_needed=1, wanted=12), tally, "evaluate")
     assert str(caught.value) == (
         f"evaluate stopped: {why}. 5 episodes recorded, 2 left: it said no. "
         "Then run the same command again to continue."
@@ -113,11 +113,11 @@ def test_a_budget_that_is_used_up_says_what_to_raise() -> None:
 
 
 async def test_the_summary_of_a_run(kettle: Path, ledger: Ledger) -> None:
-    table, told = Table.lay(little.context(kettle)), list[Collected]()
+    table, told = Table.from_context(little.context(kettle)), list[Collected]()
     first = await collect(TASKS[:2], table, ledger)
     again = await collect(TASKS, table, ledger, samples=3, enough=2, told=told.append)
-    assert (first.wanted, first.known, first.played, first.accepted, first.spared) == (2, 0, 2, 2, 0)
-    assert (again.wanted, again.known, again.played, again.spared) == (18, 2, 10, 6)
+    assert (first.wanted, first.known, first.played, first.accepted, first.not_needed) == (2, 0, 2, 2, 0)
+    assert (again.wanted, again.known, again.played, again.not_needed) == (18, 2, 10, 6)
     assert told == [again]
     assert again.labels == {"accepted": 12} and again.stops == {"answered": 10}
     assert (again.failures, again.causes, again.faults, again.lowest_in_flight) == ({}, {}, {}, None)
@@ -128,9 +128,9 @@ async def test_the_summary_of_a_run(kettle: Path, ledger: Ledger) -> None:
 async def test_labels_are_of_what_was_asked_for_and_the_most_frequent_comes_first(
     kettle: Path, ledger: Ledger, tmp_path: Path
 ) -> None:
-    await collect(TASKS, Table.lay(little.context(kettle, board=Board(limits=Limits(steps=1)))), ledger)
+    await collect(TASKS, Table.from_context(little.context(kettle, board=Board(limits=Limits(steps=1)))), ledger)
     player = little.seat(tmp_path, [{"reply": f"I recall it.\nAnswer: {TASKS[0].gold}"}])
-    found = await collect(TASKS, Table.lay(little.context(kettle, player, mode="cot")), ledger)
+    found = await collect(TASKS, Table.from_context(little.context(kettle, player, mode="cot")), ledger)
     assert list(found.labels.items()) == [("wrong", 5), ("accepted", 1)] and found.known == 0
 
 
@@ -155,7 +155,7 @@ async def test_wall_time_is_written_down_as_it_passes_and_the_rest_at_the_end(le
 
 
 async def test_earlier_starts_count_against_the_budget(kettle: Path, ledger: Ledger) -> None:
-    table = Table.lay(little.context(kettle))
+    table = Table.from_context(little.context(kettle))
     first = await collect(TASKS[:2], table, ledger)
     with pytest.raises(BudgetError, match=rf"tokens: {first.tokens} of {first.tokens}\). 0 episodes recorded, 4 left"):
         await collect(TASKS, table, ledger, budget=Budget(tokens=first.tokens))
@@ -165,7 +165,7 @@ async def test_earlier_starts_count_against_the_budget(kettle: Path, ledger: Led
 
 async def test_the_summary_is_told_of_a_run_that_is_stopped_too(kettle: Path, ledger: Ledger) -> None:
     told: list[Collected] = []
-    table = Table.lay(little.context(kettle))
+    table = Table.from_context(little.context(kettle))
     with pytest.raises(BudgetError, match="^judging paused"):
         await collect(TASKS, table, ledger, budget=Budget(tokens=1), title="judging", told=told.append, concurrency=1)
     (summary,) = told
@@ -175,14 +175,16 @@ async def test_the_summary_is_told_of_a_run_that_is_stopped_too(kettle: Path, le
 async def test_seats_and_budgets_that_cannot_work_are_refused_before_anything_is_played(
     kettle: Path, ledger: Ledger
 ) -> None:
-    here = Table.lay(little.context(kettle, Seat(model="vllm:some-folder")))
+    here = Table.from_context(little.context(kettle, Seat(model="vllm:some-folder")))
     with pytest.raises(ConfigError, match=r"seat 'vllm:some-folder' lives in this process .* workers = 1 \(given: 3\)"):
         await collect(TASKS, here, ledger, workers=3)
-    remote = Table.lay(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
+    remote = Table.from_context(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
     with pytest.raises(ConfigError, match="has no price"):
         await collect(TASKS, remote, ledger, budget=Budget(usd=1.0))
     priced = Seat(model="openai:m@http://127.0.0.1:9/v1", price=Price(prompt=1, completion=1))
-    assert (await collect([], Table.lay(little.context(kettle, priced)), ledger, budget=Budget(usd=1.0))).wanted == 0
+    assert (
+        await collect([], Table.from_context(little.context(kettle, priced)), ledger, budget=Budget(usd=1.0))
+    ).wanted == 0
     assert len(ledger) == 0
 
 
@@ -195,7 +197,7 @@ class Terminal(io.StringIO):
 
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(kettle: Path, tmp_path: Path) -> None:
     """A library that is called from a terminal draws nothing."""
-    table = Table.lay(little.context(kettle))
+    table = Table.from_context(little.context(kettle))
     cases = ((Terminal(), bars_shown(), True), (io.StringIO(), bars_shown(), False))
     for number, (stream, command, shown) in enumerate([*cases, (Terminal(), contextlib.nullcontext(), False)]):
         with command, contextlib.redirect_stderr(stream), Ledger(tmp_path / f"{number}.sqlite") as ledger:

@@ -42,7 +42,7 @@ from graphs.episode import Table
 if __name__ == "__main__":
     # A shell that starts the suite in the background hands down an ignored Control-C; a terminal does not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    table = Table.lay(little.context(Path(sys.argv[1]), Seat(model="openai:m@" + sys.argv[3])))
+    table = Table.from_context(little.context(Path(sys.argv[1]), Seat(model="openai:m@" + sys.argv[3])))
     with Ledger(Path(sys.argv[2])) as ledger:
         now(collect(little.lookups(little.library(), 60), table, ledger, concurrency=4, workers=2))
 """
@@ -56,7 +56,7 @@ def sixty() -> list[Task]:
 
 def at(kettle: Path, url: str) -> Table:
     """A table at an endpoint."""
-    return Table.lay(little.context(kettle, Seat(model=f"openai:m@{url}")))
+    return Table.from_context(little.context(kettle, Seat(model=f"openai:m@{url}")))
 
 
 def grown(ledger: Path, count: int) -> None:
@@ -114,7 +114,7 @@ def test_a_worker_that_is_killed_is_named(kettle: Path, tmp_path: Path, sixty: l
 
 def test_seats_of_this_process_are_not_shared(kettle: Path, tmp_path: Path, sixty: list[Task]) -> None:
     with Ledger(tmp_path / "l.sqlite") as ledger, pytest.raises(ConfigError, match="workers = 1"):
-        table = Table.lay(little.context(kettle, Seat(model="vllm:some-folder")))
+        table = Table.from_context(little.context(kettle, Seat(model="vllm:some-folder")))
         now(collect(sixty, table, ledger, workers=2))
 
 

@@ -1,4 +1,4 @@
-"""What several processes share: signals and purse, the narrowed table, tallies over a pipe, and a worker's life."""
+"""What several processes share: signals, spending, the ceilings of a table, tallies over a pipe, a worker's life."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_a_narrowed_table_splits_the_ceilings_and_keeps_every_key(kettle: Path) 
         reason=demonstrator.model_copy(update={"concurrency": 10, "temperature": 0.5}),
         judge=Seat(model="openai:m@http://127.0.0.1:9/v1", concurrency=2),
     )
-    table = Table.lay(little.context(kettle, team=team))
+    table = Table.from_context(little.context(kettle, team=team))
     found = split_ceilings(table, 4)
     assert found.context.team.reason.concurrency == 3  # 10 over 4, and nobody is left without
     assert found.context.team.judge is not None and found.context.team.judge.concurrency == 1
     assert found.context.team.reason.temperature == 0.5 and found.context.team.search is None
     assert (found.board, found.team) == (table.board, table.team)
     assert [found.key(task) for task in TASKS] == [table.key(task) for task in TASKS]
-    assert Table.lay(found.context).key(TASKS[0]) == table.key(TASKS[0])
+    assert Table.from_context(found.context).key(TASKS[0]) == table.key(TASKS[0])
     assert found.context.library == table.context.library
     assert table.context.team.reason.concurrency == 10
 
@@ -77,7 +77,7 @@ def pipes(*sent: object) -> list[Any]:
 async def test_the_tallies_of_all_workers_are_added_and_progress_is_looked_at() -> None:
     signals, looks = SharedSignals(0, 0), Told()
     signals.tell(3, 2, 1)
-    one, two = Tally(played=1, accepted=1, stops=Counter(answered=1)), Tally(played=2, accepted=1, spared=1)
+    one, two = Tally(played=1, accepted=1, stops=Counter(answered=1)), Tally(played=2, accepted=1, not_needed=1)
     whole = await gather(pipes(one, two), signals, lambda *so_far: looks.append(so_far))
     assert whole == one.plus(two)
     assert looks[-1] == (3, 2, 1) and all(type(number) is int for number in looks[-1])
@@ -140,7 +140,7 @@ def worker(kettle: Path, path: Path, tasks: list[Task], *, budget: Budget | None
     """Live a worker's life in this process; returns what it sent."""
     here, there = multiprocessing.Pipe()
     here.send(tasks)
-    table = rest.get("table") or Table.lay(little.context(kettle))
+    table = rest.get("table") or Table.from_context(little.context(kettle))
     signals = rest.get("signals") or SharedSignals(0, 0)
     seconds, order = rest.get("seconds", 0.0), rest.get("order", Order())
     work(there, table, path, budget or Budget(), seconds, order, signals.numbers, 2)
@@ -156,7 +156,7 @@ def test_a_worker_plays_what_it_is_sent_into_the_ledger_and_sends_its_tally(
 ) -> None:
     path, signals = tmp_path / "l.sqlite", SharedSignals(10.0, 0.0)
     found = worker(kettle, path, TASKS[:2], signals=signals, order=Order(samples=2, enough=1))
-    assert isinstance(found, Tally) and (found.played, found.accepted, found.spared) == (2, 2, 2)
+    assert isinstance(found, Tally) and (found.played, found.accepted, found.not_needed) == (2, 2, 2)
     assert list(signals.numbers[:4]) == [2, 2, 2, 0]
     with Ledger(path) as ledger:
         account = ledger.accounts()["reason"]
@@ -189,7 +189,7 @@ def test_a_worker_sends_what_went_wrong(kettle: Path, tmp_path: Path, quiet: Non
 
 async def test_a_crew_plays_every_task_once_and_raises_what_a_worker_ended_with(kettle: Path, tmp_path: Path) -> None:
     """Two processes are started twice: some ten seconds."""
-    table, looks, processes = Table.lay(little.context(kettle)), Told(), set()
+    table, looks, processes = Table.from_context(little.context(kettle)), Told(), set()
     with Ledger(tmp_path / "l.sqlite") as ledger:
 
         def look(*so_far: int) -> None:
@@ -205,11 +205,11 @@ async def test_a_crew_plays_every_task_once_and_raises_what_a_worker_ended_with(
         assert looks[-1] == (5, 5, 0)
         assert processes == {("retort-0", True), ("retort-1", True)}, "they end with this process, and have a name"
         spent = sum(account.prompt + account.completion for account in ledger.accounts().values())
-        other = Table.lay(little.context(kettle, mode="cot"))
+        other = Table.from_context(little.context(kettle, mode="cot"))
         paused = await played(other, Budget(tokens=spent))
         assert (paused.played, paused.paused) == (0, f"tokens: {spent} of {spent}")
         gone = little.seat(tmp_path, [{"reply": "Answer: 3"}])
-        lost = Table.lay(little.context(kettle, gone))
+        lost = Table.from_context(little.context(kettle, gone))
         Path(gone.model.partition("@")[2]).unlink()
         with pytest.raises(SeatError, match="script-"):
             await played(lost, Budget())

@@ -27,7 +27,7 @@ async def played(kettle: Path, role: str, **changes: Any) -> tuple[Trajectory, f
         team = Team.model_validate({"name": "t", "reason": player, role: Seat(model=f"openai:m@{server.url}")})
         board = Board(limits=Limits(seconds=SECONDS), extract="seat" if role == "extract" else "lexical")
         context = little.context(kettle, team=team, board=board, verify="revise", **changes)
-        table = Table.lay(context)
+        table = Table.from_context(context)
         begun = time.monotonic()
         trajectory = await play(little.tasks(little.library())[0], table)
         return trajectory, time.monotonic() - begun, len(server.seen)
@@ -59,7 +59,7 @@ async def test_what_was_found_before_stays_on_record(kettle: Path) -> None:
     with serving(LineScript(rows=[{"reply": "heater limit"}]), fault=fault) as server:
         team = Team(name="t", reason=little.seat(kettle.parent, lines), search=Seat(model=f"openai:m@{server.url}"))
         context = little.context(kettle, team=team, board=Board(limits=Limits(seconds=SECONDS)))
-        trajectory = await play(little.tasks(little.library())[0], Table.lay(context))
+        trajectory = await play(little.tasks(little.library())[0], Table.from_context(context))
     assert trajectory.stop == "limit:seconds"
     assert [row.rewritten for row in trajectory.searches] == ["heater limit"]
 

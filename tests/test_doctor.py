@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doctor_rounds import names, probed, run_of, seat, the
+from doctor_probes import names, probed, run_of, seat, the
 from faulty_server import FAULTS, ailing
 
 from retort.doctor import doctor

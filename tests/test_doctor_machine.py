@@ -15,7 +15,7 @@ from pathlib import Path
 import little
 import pytest
 import silence
-from doctor_rounds import names, probed, run_of, the
+from doctor_probes import names, probed, run_of, the
 from tiny_models import FORGETFUL, tiny_model
 
 from agents.context import Board, Limits

@@ -11,11 +11,22 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
 from agents.context import Board, Limits, ToolFaults
-from agents.models.meter import Budget, Meter, OwnPurse, metered
+from agents.models.meter import Budget, LocalSpendCounter, Meter, metered
 from agents.state import Spent
 from agents.tools import offered
 from agents.tools.faults import planned
-from graphs.episode import Paused, Table, frozen, opening_state, plain_messages, play, record, rounds, thawed, usage_of
+from graphs.episode import (
+    Paused,
+    Table,
+    frozen,
+    opening_state,
+    plain_messages,
+    play,
+    record,
+    recursion_limit,
+    thawed,
+    usage_of,
+)
 
 TASK = little.tasks(little.library())[0]
 
@@ -53,7 +64,7 @@ CONVERSATION: list[AnyMessage] = [
 @pytest.fixture(scope="module")
 def table(kettle: Path) -> Table:
     """A table over the kettle, at which nobody needs to play."""
-    return Table.lay(little.context(kettle))
+    return Table.from_context(little.context(kettle))
 
 
 def test_messages_become_chat_rows_that_name_their_node_and_say_what_is_trained() -> None:
@@ -209,37 +220,37 @@ def test_an_episode_that_was_not_checked_is_labelled_so(table: Table) -> None:
 
 
 async def test_the_form_stands_on_the_record(kettle: Path) -> None:
-    table = Table.lay(little.context(kettle, form="choice"))
+    table = Table.from_context(little.context(kettle, form="choice"))
     made = await play(TASK, table)
     assert (made.form, made.choice, made.key) == ("choice", TASK.gold, table.key(TASK))
-    assert made.key != Table.lay(little.context(kettle)).key(TASK)
+    assert made.key != Table.from_context(little.context(kettle)).key(TASK)
 
 
 @pytest.mark.parametrize("mode", ["cot", "answer"])
 def test_without_tools_none_are_written_down_as_offered(kettle: Path, mode: str) -> None:
-    made = record({}, TASK, Table.lay(little.context(kettle, mode=mode)), sample=0, seconds=0)
+    made = record({}, TASK, Table.from_context(little.context(kettle, mode=mode)), sample=0, seconds=0)
     assert made.tools == () and made.mode == mode
 
 
 def test_the_key_tells_tasks_samples_modes_boards_and_players_apart(kettle: Path, tmp_path: Path) -> None:
-    here = Table.lay(little.context(kettle))
-    other_rules = Table.lay(little.context(kettle, board=Board(top_k=1)))
-    closed = Table.lay(little.context(kettle, mode="cot"))
-    other_player = Table.lay(little.context(kettle, little.seat(tmp_path, [{"reply": "Answer: 3"}])))
+    here = Table.from_context(little.context(kettle))
+    other_rules = Table.from_context(little.context(kettle, board=Board(top_k=1)))
+    closed = Table.from_context(little.context(kettle, mode="cot"))
+    other_player = Table.from_context(little.context(kettle, little.seat(tmp_path, [{"reply": "Answer: 3"}])))
     tasks = little.tasks(little.library())
     keys = [here.key(tasks[0]), here.key(tasks[2]), here.key(tasks[0], 1)]
     keys += [each.key(tasks[0]) for each in (other_rules, closed, other_player)]
     assert len(set(keys)) == len(keys)
-    assert here.key(tasks[0], 0) == keys[0] == Table.lay(little.context(kettle)).key(tasks[0])
+    assert here.key(tasks[0], 0) == keys[0] == Table.from_context(little.context(kettle)).key(tasks[0])
 
 
 def test_the_recursion_limit_leaves_room_for_every_turn_repair_and_critique(kettle: Path) -> None:
     limits = Limits(steps=5, repairs=3, revisions=2)
-    found = rounds(little.context(kettle, board=Board(limits=limits)))
+    found = recursion_limit(little.context(kettle, board=Board(limits=limits)))
     assert found > 2 * (5 + 3 + 2)
     for name in ("steps", "repairs", "revisions"):
         more = limits.model_copy(update={name: getattr(limits, name) + 10})
-        assert rounds(little.context(kettle, board=Board(limits=more))) >= found + 20
+        assert recursion_limit(little.context(kettle, board=Board(limits=more))) >= found + 20
 
 
 def test_a_paused_episode_comes_back_as_it_was() -> None:
@@ -269,8 +280,8 @@ def test_a_pause_says_so_and_keeps_the_state() -> None:
 async def test_an_episode_goes_on_from_where_it_was_paused(kettle: Path, tmp_path: Path) -> None:
     """The first turn is not asked for again: the script has no row for it, and the record has the old one."""
     script = [{"turn": 1, "reply": "Quote: Default: 3\nAnswer: 3"}]
-    table = Table.lay(little.context(kettle, little.seat(tmp_path, script), form="choice"))
-    begun = await play(TASK, Table.lay(little.context(kettle)))
+    table = Table.from_context(little.context(kettle, little.seat(tmp_path, script), form="choice"))
+    begun = await play(TASK, Table.from_context(little.context(kettle)))
     taken = begun.tool_uses[0]
     turn = AIMessage("I looked.", tool_calls=[call("search", "x", query=taken.query)])
     state = {
@@ -304,14 +315,14 @@ def test_an_episode_opens_with_what_is_shown_and_with_what_the_last_check_needs(
 
 async def test_the_options_and_the_gold_reach_the_verifier(kettle: Path, tmp_path: Path) -> None:
     script: list[dict[str, object]] = [{"reply": "I recall it.\nAnswer: B"}]
-    table = Table.lay(little.context(kettle, little.seat(tmp_path, script), mode="cot", form="choice"))
+    table = Table.from_context(little.context(kettle, little.seat(tmp_path, script), mode="cot", form="choice"))
     made = await play(TASK, table)
     assert (made.sample, made.choice, made.verdict.correct) == (0, TASK.options[1], False)
 
 
 async def test_the_sample_decides_which_calls_go_wrong(kettle: Path) -> None:
     faults = ToolFaults(rate=0.5)
-    table = Table.lay(little.context(kettle, faults=faults))
+    table = Table.from_context(little.context(kettle, faults=faults))
     due = {sample: planned(faults, "search", TASK.question, sample, 0) for sample in range(8)}
     assert None in due.values() and len(set(due.values())) > 2
     for sample, fault in due.items():
@@ -321,12 +332,12 @@ async def test_the_sample_decides_which_calls_go_wrong(kettle: Path) -> None:
 
 async def test_an_episode_of_one_turn_ends_by_its_own_limit(kettle: Path) -> None:
     limits = Limits(steps=1, repairs=0, revisions=0)
-    made = await play(TASK, Table.lay(little.context(kettle, board=Board(limits=limits))))
+    made = await play(TASK, Table.from_context(little.context(kettle, board=Board(limits=limits))))
     assert made.stop == "limit:steps"
 
 
 async def test_a_budget_that_ends_in_the_middle_pauses_the_episode_and_it_ends_as_if_it_had_not(kettle: Path) -> None:
-    table = Table.lay(little.context(kettle))
+    table = Table.from_context(little.context(kettle))
     with metered(Meter(Budget(tokens=1))), pytest.raises(Paused) as caught:
         await play(TASK, table)
     assert caught.value.state is not None
@@ -337,7 +348,7 @@ async def test_a_budget_that_ends_in_the_middle_pauses_the_episode_and_it_ends_a
 
 
 async def test_a_budget_used_up_before_the_first_turn_leaves_nothing_to_go_on_with(kettle: Path) -> None:
-    spent_already = Meter(Budget(tokens=5), OwnPurse(tokens=5))
+    spent_already = Meter(Budget(tokens=5), LocalSpendCounter(tokens=5))
     with metered(spent_already), pytest.raises(Paused) as caught:
-        await play(TASK, Table.lay(little.context(kettle)))
+        await play(TASK, Table.from_context(little.context(kettle)))
     assert caught.value.state is None

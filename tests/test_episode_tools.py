@@ -57,7 +57,7 @@ async def test_mcp_and_own_tools_are_used_and_land_in_the_dataset(kettle: Path, 
     context = little.context(kettle, little.seat(tmp_path, script), board=board)
     task = first_task()
     try:
-        trajectory = await play(task, Table.lay(context))
+        trajectory = await play(task, Table.from_context(context))
     finally:
         await close_kits()
     assert (trajectory.label, trajectory.verdict.grounded) == ("accepted", True)
@@ -84,7 +84,9 @@ async def test_a_tool_that_fails_is_an_observation_and_its_episode_recovers(
         {"turn": 2, "reply": "Quote: Default: 3\nAnswer: 3"},
     ]
     board = Board(tools=("find", own_tool))
-    trajectory = await play(first_task(), Table.lay(little.context(kettle, little.seat(tmp_path, script), board=board)))
+    trajectory = await play(
+        first_task(), Table.from_context(little.context(kettle, little.seat(tmp_path, script), board=board))
+    )
     assert trajectory.label == "recovered"
     assert "under the sea" in (trajectory.tool_uses[0].error or "")
     assert trajectory.messages[3]["content"].startswith("Error: ")
@@ -98,8 +100,8 @@ def faulty(kettle: Path, faults: ToolFaults | None) -> Context:
 
 def test_faults_are_seeded_named_and_recovered_from(kettle: Path, tmp_path: Path) -> None:
     tasks = [Task.model_validate(row) for row in read_jsonl(kettle / "exam.jsonl")]
-    table = Table.lay(faulty(kettle, ToolFaults(rate=0.5, seed=3)))
-    assert table.board != Table.lay(faulty(kettle, None)).board, "episodes with faults are other episodes"
+    table = Table.from_context(faulty(kettle, ToolFaults(rate=0.5, seed=3)))
+    assert table.board != Table.from_context(faulty(kettle, None)).board, "episodes with faults are other episodes"
     runs = []
     for name in ("a", "b"):
         with Ledger(tmp_path / f"{name}.sqlite") as ledger:
@@ -132,7 +134,7 @@ async def test_a_quote_of_what_a_fault_cut_away_is_not_grounded(kettle: Path, tm
     ]
     seat = little.seat(tmp_path, script)
     context = little.context(kettle, seat, faults=ToolFaults(rate=1.0, kinds=("empty",)))
-    trajectory = await play(first_task(), Table.lay(context))
+    trajectory = await play(first_task(), Table.from_context(context))
     assert (trajectory.label, trajectory.verdict.correct) == ("ungrounded", True)
 
 
@@ -140,5 +142,5 @@ async def test_modes_without_tools_offer_none(kettle: Path, tmp_path: Path) -> N
     seat = little.seat(tmp_path, [{"reply": "Answer: 3"}])
     for mode in ("cot", "answer"):
         context = Context(team=Team(name="t", reason=seat), library=str(kettle / "library"), mode=mode)  # type: ignore[arg-type]
-        trajectory = await play(first_task(), Table.lay(context))
+        trajectory = await play(first_task(), Table.from_context(context))
         assert (trajectory.mode, trajectory.label, trajectory.tools) == (mode, "accepted", ())

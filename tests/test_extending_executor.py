@@ -41,7 +41,7 @@ def threads(tmp_path: Path) -> str:
 
 
 def test_it_plays_every_task_once_and_counts_what_all_have_spent(kettle: Path, tmp_path: Path, threads: str) -> None:
-    table, tasks = Table.lay(little.context(kettle)), little.lookups(little.library(), 30)
+    table, tasks = Table.from_context(little.context(kettle)), little.lookups(little.library(), 30)
     counts: list[Count] = []
     with Ledger(tmp_path / "l.sqlite") as ledger, watched(counts.append):
         done = now(collect(tasks, table, ledger, executor=threads, workers=3, concurrency=6))
@@ -57,11 +57,11 @@ def test_it_plays_every_task_once_and_counts_what_all_have_spent(kettle: Path, t
 def test_what_it_refuses_is_an_error_of_collecting_and_played_here_by_the_exam(
     kettle: Path, tmp_path: Path, threads: str
 ) -> None:
-    table = Table.lay(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
+    table = Table.from_context(little.context(kettle, Seat(model="openai:m@http://127.0.0.1:9/v1")))
     with Ledger(tmp_path / "l.sqlite") as ledger, pytest.raises(ConfigError, match="take the executor 'in process'"):
         now(collect(little.lookups(little.library(), 2), table, ledger, executor=threads, workers=2))
     assert suited(table, threads, 2) == IN_PROCESS
-    here = Table.lay(little.context(kettle, Seat(model="hf:tiny-base")))
+    here = Table.from_context(little.context(kettle, Seat(model="hf:tiny-base")))
     assert suited(here, threads, 2) == threads
     assert suited(here, None, 4) == IN_PROCESS and suited(table, None, 4) == PROCESSES
     assert (by_workers(1), by_workers(2)) == (IN_PROCESS, PROCESSES)
@@ -69,7 +69,7 @@ def test_what_it_refuses_is_an_error_of_collecting_and_played_here_by_the_exam(
 
 
 async def test_a_blocking_call_works_in_a_running_loop_and_is_ended_from_outside(kettle: Path, tmp_path: Path) -> None:
-    table, tasks = Table.lay(little.context(kettle)), little.lookups(little.library(), 4)
+    table, tasks = Table.from_context(little.context(kettle)), little.lookups(little.library(), 4)
     with Ledger(tmp_path / "l.sqlite") as ledger:
         assert now(collect(tasks, table, ledger)).played == 4
     with pytest.raises(LookupError, match="nothing"):

@@ -38,7 +38,7 @@ async def test_the_index_of_the_page(root: Path) -> None:
     assert library.fingerprint["kind"] == "grams.py:Grams" and library.fingerprint["size"] == 3
     context = run.context("teacher", "react", "score", held_out=True)
     task = next(task for task in run.tasks("train") if task.kind == "lookup")
-    played = await play(task, Table.lay(context))
+    played = await play(task, Table.from_context(context))
     assert played.stop == "answered" and 0 < played.searches[0].hits[0].score < 20
     barred = Library.open(run.folder / "library", without={chunk.id for chunk in library.chunks[1:]})
     assert {chunk.id for chunk, _ in barred.search("heater", 99)} <= {library.chunks[0].id}

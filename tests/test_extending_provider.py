@@ -68,7 +68,7 @@ async def test_the_provider_of_the_page_plays_in_the_graph(own: Path, kettle: Pa
         assert costs(seat)
         context = little.context(kettle, seat)
         with Ledger(tmp_path / "ledger.sqlite") as ledger:
-            done = await collect(little.tasks(little.library())[:2], Table.lay(context), ledger)
+            done = await collect(little.tasks(little.library())[:2], Table.from_context(context), ledger)
             answers = [each.answer for each in ledger.trajectories()]
     assert (done.played, done.failures) == (2, {})
     assert answers == ["3", "3"]

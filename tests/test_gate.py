@@ -8,7 +8,7 @@ import time
 import pytest
 
 from agents.models.gate import Gate
-from agents.models.meter import Budget, Meter, OwnPurse, current_meter, metered
+from agents.models.meter import Budget, LocalSpendCounter, Meter, current_meter, metered
 from agents.models.turns import AT_ONCE, TURN_SECONDS, Turnstile
 from agents.state import Spent
 
@@ -91,7 +91,7 @@ async def test_a_cancelled_waiter_takes_no_place() -> None:
     [(Budget(tokens=240), "tokens: 240 of 240"), (Budget(usd=0.02), "usd: 0.02 of 0.02"), (Budget(), None)],
 )
 def test_a_budget_is_used_up_by_calls_of_this_run_and_of_earlier_ones(budget: Budget, said: str | None) -> None:
-    meter = Meter(budget, OwnPurse(tokens=120, usd=0.01))
+    meter = Meter(budget, LocalSpendCounter(tokens=120, usd=0.01))
     assert meter.used_up() is None
     meter.paid(row())
     assert meter.used_up() == said

@@ -117,7 +117,7 @@ WALKS: dict[str, tuple[list[dict[str, Any]], str, list[str], dict[str, Any]]] = 
 async def walk(kettle: Path, folder: Path, script: list[dict[str, Any]], **changes: Any) -> Trajectory:
     """Play the first task with a scripted player."""
     task = little.tasks(little.library())[0]
-    return await play(task, Table.lay(little.context(kettle, little.seat(folder, script), **changes)))
+    return await play(task, Table.from_context(little.context(kettle, little.seat(folder, script), **changes)))
 
 
 @pytest.mark.parametrize("name", WALKS)
@@ -161,7 +161,7 @@ async def test_a_repaired_turn_is_kept_as_text_and_not_trained(kettle: Path, tmp
 
 async def test_the_gold_stands_in_no_prompt(kettle: Path) -> None:
     task = little.tasks(little.library())[0].model_copy(update={"gold": "GOLD", "options": ("GOLD-not", "31")})
-    trajectory = await play(task, Table.lay(little.context(kettle, verify="revise")))
+    trajectory = await play(task, Table.from_context(little.context(kettle, verify="revise")))
     prompts = [m["content"] for m in trajectory.messages if m["role"] in ("system", "user", "tool")]
     assert prompts
     assert not any("GOLD" in text.replace("GOLD-not", "") for text in prompts)
@@ -171,22 +171,22 @@ async def test_seconds_end_an_episode(kettle: Path) -> None:
     with serving(LineScript(rows=[SEARCH]), delay=1.0) as server:
         reason = Seat(model=f"openai:m@{server.url}")
         context = little.context(kettle, reason, board=Board(limits=Limits(seconds=0.2)))
-        trajectory = await play(little.tasks(little.library())[0], Table.lay(context))
+        trajectory = await play(little.tasks(little.library())[0], Table.from_context(context))
     assert trajectory.stop == "limit:seconds"
 
 
 async def test_an_endpoint_that_fails_for_good_makes_no_record(kettle: Path) -> None:
     reason = Seat(model="openai:m@http://127.0.0.1:9/v1")
     with pytest.raises(ProviderError, match="is the server running") as caught:
-        await play(little.tasks(little.library())[0], Table.lay(little.context(kettle, reason)))
+        await play(little.tasks(little.library())[0], Table.from_context(little.context(kettle, reason)))
     assert caught.value.kind == "refused"
 
 
 async def test_held_out_pages_are_not_found_while_collecting(kettle: Path) -> None:
     task = little.tasks(little.library())[1]
     assert task.split == "test"
-    open_book = await play(task, Table.lay(little.context(kettle)))
-    barred = await play(task, Table.lay(little.context(kettle, without=str(kettle / "held_out.json"))))
+    open_book = await play(task, Table.from_context(little.context(kettle)))
+    barred = await play(task, Table.from_context(little.context(kettle, without=str(kettle / "held_out.json"))))
     assert open_book.verdict.accepted
     assert barred.stop == "gave_up"
     assert task.evidence[0] not in {hit.chunk for search in barred.searches for hit in search.hits}

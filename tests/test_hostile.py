@@ -44,7 +44,7 @@ def test_300_tasks_at_a_hostile_endpoint(kettle: Path, tmp_path: Path, many: lis
     """Must show 1: 30 % of calls break; all is played, no fault's words are kept, each fault counted by class."""
     with hostile(AnswerKey(tasks=tuple(many)), rate=0.3) as server, Ledger(tmp_path / "l.sqlite") as ledger:
         seat = Seat(model=f"openai:m@{server.url}", timeout=1.0)
-        table = Table.lay(little.context(kettle, seat, verify="revise"))
+        table = Table.from_context(little.context(kettle, seat, verify="revise"))
         done = now(collect(many, table, ledger, concurrency=32))
         every = list(ledger.trajectories())
         assert (done.played, len(every), done.failures, ledger.failures()) == (TASKS, TASKS, {}, {})
@@ -67,7 +67,7 @@ def test_300_tasks_at_a_hostile_endpoint(kettle: Path, tmp_path: Path, many: lis
 def budgeted(kettle: Path, url: str, **limits: float) -> Table:
     """A table whose seat costs 1 USD a million prompt tokens, 10 a million reply tokens."""
     seat = Seat(model=f"openai:m@{url}", price=Price(prompt=1.0, completion=10.0))
-    return Table.lay(little.context(kettle, seat, verify="revise"))
+    return Table.from_context(little.context(kettle, seat, verify="revise"))
 
 
 @pytest.mark.parametrize("budget", [Budget(tokens=3000), Budget(usd=0.0075)])
@@ -101,9 +101,9 @@ def test_sampling_stops_when_enough_are_accepted(kettle: Path, tmp_path: Path, m
     with serving(AnswerKey(tasks=tuple(tasks))) as server, Ledger(tmp_path / "l.sqlite") as ledger:
         table = budgeted(kettle, server.url)
         done = now(collect(tasks, table, ledger, samples=4, enough=2))
-        assert (done.wanted, done.played, done.spared, len(ledger)) == (40, 20, 20, 20)
+        assert (done.wanted, done.played, done.not_needed, len(ledger)) == (40, 20, 20, 20)
         again = now(collect(tasks, table, ledger, samples=4, enough=3))
-        assert (again.known, again.played, again.spared) == (20, 10, 10)
+        assert (again.known, again.played, again.not_needed) == (20, 10, 10)
         kept = sort_ledger({task.id: task for task in tasks}, ledger.trajectories()).kept
         assert {t.agreement for t in kept} == {1.0}
 
@@ -114,7 +114,7 @@ def test_waiting_for_an_endpoint_is_not_the_players_time(kettle: Path, tmp_path:
         seat = Seat(model=f"openai:m@{server.url}", timeout=0.5)
         context = little.context(kettle, seat)
         board = context.board.model_copy(update={"limits": Limits(seconds=1.0)})
-        done = now(collect(many[:6], Table.lay(context.model_copy(update={"board": board})), ledger))
+        done = now(collect(many[:6], Table.from_context(context.model_copy(update={"board": board})), ledger))
     assert "limit:seconds" not in done.stops
     assert done.played == 6
 

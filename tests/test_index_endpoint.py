@@ -14,7 +14,7 @@ from embedding_models import SIZE, Fault, embedding, vector, words
 from agents.corpus.indexes import IndexConfig
 from agents.corpus.library import Library
 from agents.errors import ConfigError, ProviderError, StageError
-from agents.models.meter import Budget, Meter, OutOfBudget, OwnPurse, metered
+from agents.models.meter import Budget, LocalSpendCounter, Meter, OutOfBudget, metered
 from graphs.episode import Table, play
 
 
@@ -115,7 +115,7 @@ def test_vectors_of_another_length_are_told(tmp_path: Path) -> None:
 async def test_a_search_is_counted_on_the_meter_and_stops_at_the_budget() -> None:
     with embedding() as server:
         library = Library.of(little.library().chunks, config(server.url, price=10.0))
-        meter = Meter(Budget(tokens=4), OwnPurse())
+        meter = Meter(Budget(tokens=4), LocalSpendCounter())
         with metered(meter):
             _, spent = await library.asearch("limit of the heater", 2)
             assert [(row["role"], row["prompt"], row["usd"]) for row in spent] == [("embed", 4, 4e-5)]
@@ -144,7 +144,7 @@ async def test_an_episode_searches_over_an_endpoint_that_fails_now_and_then(kett
         Library.of(chunks, hybrid).save(run / "library")
         context = little.context(run)
         task = little.tasks(Library.open(run / "library"))[0]
-        made = await play(task, Table.lay(context))
+        made = await play(task, Table.from_context(context))
         assert made.stop == "answered" and made.searches[0].hits
         assert len([body for body in server.seen if len(body["input"]) == 1]) == 2 * len(made.searches)
         account = made.usage.roles["embed"]

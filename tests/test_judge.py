@@ -250,7 +250,7 @@ async def test_an_episode_with_a_judge(
     player = little.seat(tmp_path, [SEARCH, {"reply": FOUND}])
     with answering(*map(json.dumps, verdicts), refuse=400) as endpoint:
         team = Team(name="t", reason=player, judge=endpoint.seat())
-        trajectory = await play(task, Table.lay(little.context(kettle, team=team, verify="revise")))
+        trajectory = await play(task, Table.from_context(little.context(kettle, team=team, verify="revise")))
         assert "Default: 3" in endpoint.sent
         assert gold not in endpoint.sent
     assert gold not in json.dumps(trajectory.messages)
@@ -265,7 +265,9 @@ async def test_an_episode_with_a_judge(
 async def test_an_episode_that_opens_with_its_first_thought(kettle: Path) -> None:
     with serving(LineScript(rows=[SEARCH, {"reply": FOUND}])) as server:
         team = Team(name="t", reason=Seat(model=f"openai:m@{server.url}"), first_thought=True)
-        trajectory = await play(little.tasks(little.library())[0], Table.lay(little.context(kettle, team=team)))
+        trajectory = await play(
+            little.tasks(little.library())[0], Table.from_context(little.context(kettle, team=team))
+        )
         sent = server.seen
     assert [("tools" in body) for body in sent] == [False, True, True]
     assert [body["messages"][0]["content"] for body in sent] == [

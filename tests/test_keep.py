@@ -22,7 +22,7 @@ from graphs.trajectory import Trajectory
 def good(kettle: Path) -> tuple[Task, Trajectory]:
     """A training task and its accepted episode."""
     task = little.tasks(little.library())[0]
-    return task, asyncio.run(play(task, Table.lay(little.context(kettle))))
+    return task, asyncio.run(play(task, Table.from_context(little.context(kettle))))
 
 
 def changed(trajectory: Trajectory, verdict: dict[str, Any] | None = None, **values: Any) -> Trajectory:

@@ -13,7 +13,7 @@ from typing import Any
 
 import parrot_class
 import pytest
-from doctor_rounds import names, probed, run_of, the
+from doctor_probes import names, probed, run_of, the
 from langchain_core.messages import HumanMessage, SystemMessage
 
 from agents.context import Price, Seat

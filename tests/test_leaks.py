@@ -117,7 +117,7 @@ def test_whole_names_only() -> None:
 
 def planted(where: str, kettle: Path) -> Any:
     """A kept episode with the held-out name `pump_rate` in one place of what is trained."""
-    trajectory = asyncio.run(play(little.tasks(little.library())[0], Table.lay(little.context(kettle))))
+    trajectory = asyncio.run(play(little.tasks(little.library())[0], Table.from_context(little.context(kettle))))
     plain = json.loads(trajectory.to_json())
     turn = next(m for m in plain["messages"] if m.get("tool_calls"))
     function = turn["tool_calls"][0]["function"]

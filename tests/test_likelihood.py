@@ -120,12 +120,12 @@ def asked() -> list[Task]:
 
 
 def test_passages_help_a_base_that_copies_and_weighing_continues(kettle: Path, tmp_path: Path) -> None:
-    path, table = tmp_path / "base.jsonl", Table.lay(context(kettle, "hf:tiny-base"))
+    path, table = tmp_path / "base.jsonl", Table.from_context(context(kettle, "hf:tiny-base"))
     rows = weigh(path, asked(), table)
     assert [row.task_id for row in rows] == [task.id for task in asked()]
     assert all(row.passages and row.hits and row.board == table.board for row in rows)
     right = sum(row.choice == task.gold for row, task in zip(rows, asked(), strict=True))
-    closed = weigh(tmp_path / "closed.jsonl", asked(), Table.lay(context(kettle, "hf:tiny-base", mode="cot")))
+    closed = weigh(tmp_path / "closed.jsonl", asked(), Table.from_context(context(kettle, "hf:tiny-base", mode="cot")))
     without = sum(row.choice == task.gold for row, task in zip(closed, asked(), strict=True))
     assert not any(row.passages or row.hits for row in closed)
     assert right > without and right >= 12
@@ -137,12 +137,12 @@ def test_passages_help_a_base_that_copies_and_weighing_continues(kettle: Path, t
     again = weigh(path, asked(), table)
     assert again[:8] == marked, "what is on file is not weighed again"
     assert [row.choice for row in again] == [row.choice for row in rows]
-    other = weigh(path, asked()[:2], Table.lay(context(kettle, "hf:tiny-base", mode="cot")))
+    other = weigh(path, asked()[:2], Table.from_context(context(kettle, "hf:tiny-base", mode="cot")))
     assert [row.prompt_tokens for row in other] == [row.prompt_tokens for row in closed[:2]], "another mode, other keys"
 
 
 def test_only_a_model_of_this_process_can_be_asked(kettle: Path, tmp_path: Path) -> None:
-    table = Table.lay(context(kettle, "openai:m@http://127.0.0.1:9/v1"))
+    table = Table.from_context(context(kettle, "openai:m@http://127.0.0.1:9/v1"))
     with pytest.raises(SeatError, match=r"'openai:m@.*' cannot be asked for likelihoods"):
         weigh(tmp_path / "x.jsonl", asked(), table)
 
@@ -203,7 +203,7 @@ def test_a_weighed_arm_stands_beside_a_played_one(kettle: Path, tmp_path: Path) 
     weigh(
         run / "scores" / "base.choice.likelihood.jsonl",
         asked()[:4],
-        Table.lay(base.model_copy(update={"form": "choice"})),
+        Table.from_context(base.model_copy(update={"form": "choice"})),
     )
     arms = [
         ArmSpec(name="base", player="base", seat="hf:tiny-base", choice="likelihood"),

@@ -72,7 +72,7 @@ def test_the_reason_seat_reads_passages_where_no_extract_seat_is_seated() -> Non
 def test_nothing_is_called(kettle: Path, tmp_path: Path) -> None:
     tasks = little.lookups(little.library(), 3)
     with serving(AnswerKey(tasks=tuple(tasks))) as server, Ledger(tmp_path / "l.sqlite") as ledger:
-        table = Table.lay(little.context(kettle, Seat(model=f"openai:m@{server.url}")))
+        table = Table.from_context(little.context(kettle, Seat(model=f"openai:m@{server.url}")))
         with pytest.raises(ConfigError, match="has no price"):
             now(collect(tasks, table, ledger, budget=USD))
         assert server.seen == []

@@ -155,7 +155,9 @@ def test_a_collection_at_an_endpoint_that_shouts_the_key_leaves_no_trace(
 
     path = tmp_path / "l.sqlite"
     with serving(LineScript(rows=[]), fault=fault) as server, Ledger(path) as ledger:
-        table = Table.lay(little.context(kettle, Seat(model=f"openai:m@{server.url}", key_env="RETORT_TEST_KEY")))
+        table = Table.from_context(
+            little.context(kettle, Seat(model=f"openai:m@{server.url}", key_env="RETORT_TEST_KEY"))
+        )
         with pytest.raises(ProviderError) as caught:
             now(collect(tasks, table, ledger, concurrency=1))
     found = str(caught.value) + path.read_bytes().decode("latin-1")

@@ -228,6 +228,8 @@ async def test_half_a_character_in_a_rewritten_query_is_recorded(kettle: Path) -
     with serving(LineScript(rows=[]), fault=lambda number, body: (200, whole)) as server:
         player = Seat(model=f"scripted:answer-key@{kettle / 'exam.jsonl'}")
         team = Team(name="t", reason=player, search=Seat(model=f"openai:m@{server.url}"))
-        trajectory = await play(little.tasks(little.library())[0], Table.lay(little.context(kettle, team=team)))
+        trajectory = await play(
+            little.tasks(little.library())[0], Table.from_context(little.context(kettle, team=team))
+        )
     assert trajectory.searches[0].rewritten == "heater_limit ?"
     assert Trajectory.from_json(trajectory.to_json()) == trajectory

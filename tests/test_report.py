@@ -131,7 +131,7 @@ def test_the_viewer_holds_every_episode(page: Page) -> None:
         "teacher (choice form)",
     ]
     assert [arm["form"] for arm in arms] == ["free"] * 5 + ["choice"] * 2
-    assert (data["hero"], data["left"]) == (2, 4) and len(texts) == len(set(texts))
+    assert (data["primary"], data["left"]) == (2, 4) and len(texts) == len(set(texts))
     student = tasks[0]["episodes"][2]
     assert [m["role"] for m in student["messages"]] == ["user", "assistant", "tool", "assistant"]
     assert texts[student["messages"][1]["calls"][0]] == 'search({"query": "kettle_test_0"})'

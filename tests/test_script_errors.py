@@ -88,7 +88,7 @@ def test_errors_follow_from_question_sample_and_turn(exam: Path, tasks: list[Tas
 async def test_samples_of_a_task_part_in_play(kettle: Path, tasks: list[Task]) -> None:
     path = kettle / "exam.jsonl"
     player = Team(name="teacher", reason=Seat(model=f"scripted:answer-key?errors=0.5@{path}"))
-    table = Table.lay(little.context(kettle, team=player, verify="score"))
+    table = Table.from_context(little.context(kettle, team=player, verify="score"))
     task = next(each for each in tasks if each.split == "train")
     episodes = [await play(task, table, sample=sample) for sample in range(8)]
     assert {t.verdict.accepted for t in episodes} == {True, False}

@@ -89,6 +89,6 @@ async def test_a_seat_in_process_copies_plain_lines(kettle: Path, tmp_path: Path
 
 async def test_an_episode_with_whole_passages(kettle: Path) -> None:
     task = little.tasks(little.library())[0]
-    trajectory = await play(task, Table.lay(little.context(kettle, board=Board(extract="off"))))
+    trajectory = await play(task, Table.from_context(little.context(kettle, board=Board(extract="off"))))
     assert trajectory.verdict.accepted
     assert "Kind: number" in trajectory.searches[0].extract

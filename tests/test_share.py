@@ -12,7 +12,7 @@ import pytest
 from openai_server import serving
 
 from agents.context import Board, Limits, Seat
-from agents.models.meter import Budget, Meter, OwnPurse
+from agents.models.meter import Budget, LocalSpendCounter, Meter
 from agents.models.scripted import AnswerKey
 from agents.task import Task
 from graphs.episode import Table
@@ -30,8 +30,8 @@ class Notes:
         self.stopped = after == 0
         self._after = after
 
-    def tell(self, played: int, accepted: int, spared: int) -> None:
-        self.told.append((played, accepted, spared))
+    def tell(self, played: int, accepted: int, not_needed: int) -> None:
+        self.told.append((played, accepted, not_needed))
         self.stopped = self.stopped or len(self.told) == self._after
 
     def stopping(self) -> bool:
@@ -41,7 +41,7 @@ class Notes:
         self.stopped = True
 
     def total(self) -> tuple[int, ...]:
-        """Played, accepted and spared in all."""
+        """Played, accepted and not_needed in all."""
         return tuple(sum(column) for column in zip(*self.told, strict=True))
 
 
@@ -68,62 +68,62 @@ async def play_share(
 @pytest.mark.parametrize("together", [1, 4, 50])
 async def test_every_task_is_played_once_and_told(kettle: Path, ledger: Ledger, together: int) -> None:
     notes = Notes()
-    tally = await play_share(ledger, Table.lay(little.context(kettle)), notes=notes, together=together)
-    assert (tally.played, tally.accepted, tally.spared, tally.stops) == (6, 6, 0, {"answered": 6})
+    tally = await play_share(ledger, Table.from_context(little.context(kettle)), notes=notes, together=together)
+    assert (tally.played, tally.accepted, tally.not_needed, tally.stops) == (6, 6, 0, {"answered": 6})
     assert (tally.failures, tally.down, tally.paused, tally.lowest, tally.in_a_row) == ({}, None, None, None, 0)
     assert notes.told == [(1, 1, 0)] * 6 and not notes.stopped
     assert sorted(t.task_id for t in ledger.trajectories()) == sorted(task.id for task in TASKS)
 
 
 async def test_what_the_ledger_has_is_not_played_again(kettle: Path, ledger: Ledger) -> None:
-    table = Table.lay(little.context(kettle))
+    table = Table.from_context(little.context(kettle))
     await play_share(ledger, table, TASKS[:4])
     notes = Notes()
     tally = await play_share(ledger, table, notes=notes)
-    assert (tally.played, tally.spared) == (2, 0) and notes.total() == (2, 2, 0)
+    assert (tally.played, tally.not_needed) == (2, 0) and notes.total() == (2, 2, 0)
     again = await play_share(ledger, table, notes=(silent := Notes()))
     assert (again.played, silent.told) == (0, [])
 
 
 async def test_an_episode_that_is_not_accepted_counts_as_played_alone(kettle: Path, ledger: Ledger) -> None:
-    table = Table.lay(little.context(kettle, board=Board(limits=Limits(steps=1))))
+    table = Table.from_context(little.context(kettle, board=Board(limits=Limits(steps=1))))
     tally = await play_share(ledger, table, TASKS[:2], notes=(notes := Notes()))
     assert (tally.played, tally.accepted, tally.stops) == (2, 0, {"limit:steps": 2})
     assert notes.told == [(1, 0, 0)] * 2
 
 
 async def test_every_sample_is_an_episode_of_its_own(kettle: Path, ledger: Ledger) -> None:
-    tally = await play_share(ledger, Table.lay(little.context(kettle)), TASKS[:2], order=Order(samples=3))
+    tally = await play_share(ledger, Table.from_context(little.context(kettle)), TASKS[:2], order=Order(samples=3))
     assert tally.played == 6
     assert Counter(t.sample for t in ledger.trajectories()) == {0: 2, 1: 2, 2: 2}
     assert len(ledger) == 6
 
 
 async def test_a_task_with_enough_accepted_episodes_is_left_alone(kettle: Path, ledger: Ledger) -> None:
-    table, notes = Table.lay(little.context(kettle)), Notes()
+    table, notes = Table.from_context(little.context(kettle)), Notes()
     tally = await play_share(ledger, table, TASKS[:2], notes=notes, order=Order(samples=5, enough=2))
-    assert (tally.played, tally.accepted, tally.spared) == (4, 4, 6)
+    assert (tally.played, tally.accepted, tally.not_needed) == (4, 4, 6)
     assert notes.total() == (4, 4, 6)
     assert Counter(t.sample for t in ledger.trajectories()) == {0: 2, 1: 2}
     more = await play_share(ledger, table, TASKS[:2], order=Order(samples=5, enough=3))
-    assert (more.played, more.spared) == (2, 4)
+    assert (more.played, more.not_needed) == (2, 4)
 
 
 async def test_episodes_that_are_not_accepted_are_not_enough(kettle: Path, ledger: Ledger) -> None:
-    table = Table.lay(little.context(kettle, board=Board(limits=Limits(steps=1))))
+    table = Table.from_context(little.context(kettle, board=Board(limits=Limits(steps=1))))
     tally = await play_share(ledger, table, TASKS[:1], order=Order(samples=3, enough=1))
-    assert (tally.played, tally.spared) == (3, 0)
+    assert (tally.played, tally.not_needed) == (3, 0)
 
 
 async def test_a_sign_to_stop_is_heeded_between_tasks(kettle: Path, ledger: Ledger) -> None:
-    table = Table.lay(little.context(kettle))
+    table = Table.from_context(little.context(kettle))
     assert (await play_share(ledger, table, notes=Notes(after=0))).played == 0
     stopped = await play_share(ledger, table, notes=Notes(after=2), together=1)
     assert (stopped.played, len(ledger), stopped.down, stopped.paused) == (2, 2, None, None)
 
 
 async def test_a_budget_that_ends_pauses_the_share_and_the_next_one_goes_on(kettle: Path, ledger: Ledger) -> None:
-    table, notes = Table.lay(little.context(kettle)), Notes()
+    table, notes = Table.from_context(little.context(kettle)), Notes()
     first = await play_share(ledger, table, notes=notes, together=1, meter=Meter(Budget(tokens=1)))
     assert first.paused is not None and first.paused.startswith("tokens:")
     assert (first.played, notes.stopped, first.failures) == (0, True, {})
@@ -136,19 +136,19 @@ async def test_a_budget_that_ends_pauses_the_share_and_the_next_one_goes_on(kett
 
 
 async def test_a_budget_used_up_before_leaves_nothing_behind(kettle: Path, ledger: Ledger) -> None:
-    table = Table.lay(little.context(kettle))
-    tally = await play_share(ledger, table, meter=Meter(Budget(usd=1.0), OwnPurse(usd=2.0)))
+    table = Table.from_context(little.context(kettle))
+    tally = await play_share(ledger, table, meter=Meter(Budget(usd=1.0), LocalSpendCounter(usd=2.0)))
     assert (tally.played, tally.paused) == (0, "usd: 2.00 of 1")
     assert ledger.unfinished(table.key(TASKS[0])) is None
 
 
 async def test_what_calls_cost_is_written_down_with_each_episode(kettle: Path, ledger: Ledger) -> None:
     class Watching(Notes):
-        def tell(self, played: int, accepted: int, spared: int) -> None:
-            super().tell(played, accepted, spared)
+        def tell(self, played: int, accepted: int, not_needed: int) -> None:
+            super().tell(played, accepted, not_needed)
             assert ledger.accounts()["reason"].calls >= 2 * len(self.told)
 
-    await play_share(ledger, Table.lay(little.context(kettle)), notes=Watching())
+    await play_share(ledger, Table.from_context(little.context(kettle)), notes=Watching())
     every = list(ledger.trajectories())
     account = ledger.accounts()["reason"]
     assert account.calls == sum(t.usage.calls for t in every) == 12
@@ -157,7 +157,7 @@ async def test_what_calls_cost_is_written_down_with_each_episode(kettle: Path, l
 
 def at(kettle: Path, url: str) -> Table:
     """A table at an endpoint."""
-    return Table.lay(little.context(kettle, Seat(model=f"openai:m@{url}")))
+    return Table.from_context(little.context(kettle, Seat(model=f"openai:m@{url}")))
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, "auth"), (400, "request")])
@@ -213,29 +213,29 @@ async def test_the_fewest_calls_in_flight_that_an_endpoint_allowed_are_told(kett
     with serving(seat, fault=fault) as one, serving(seat) as two:
         team = [Seat(model=f"openai:{name}@{each.url}", concurrency=8) for name, each in (("a", one), ("b", two))]
         for player in team:
-            tally = await play_share(ledger, Table.lay(little.context(kettle, player)), TASKS[:1])
+            tally = await play_share(ledger, Table.from_context(little.context(kettle, player)), TASKS[:1])
             assert (tally.played, tally.lowest) == (1, 1.0), "of all gates that there are"
     assert tally.failures == {}
 
 
 async def test_a_mistake_in_the_program_comes_out_as_it_is(kettle: Path, ledger: Ledger) -> None:
     class Broken(Notes):
-        def tell(self, played: int, accepted: int, spared: int) -> None:
+        def tell(self, played: int, accepted: int, not_needed: int) -> None:
             raise LookupError("no such thing")
 
     with pytest.raises(LookupError, match="no such thing"):
-        await play_share(ledger, Table.lay(little.context(kettle)), notes=Broken())
+        await play_share(ledger, Table.from_context(little.context(kettle)), notes=Broken())
     assert ledger.accounts()["reason"].calls > 0
 
 
 def test_two_tallies_are_added_and_the_first_reason_to_stop_is_kept() -> None:
-    one = Tally(played=3, accepted=2, spared=1, stops=Counter(answered=3), failures=Counter(cut=1), lowest=8.0)
+    one = Tally(played=3, accepted=2, not_needed=1, stops=Counter(answered=3), failures=Counter(cut=1), lowest=8.0)
     two = Tally(
-        played=5, accepted=4, spared=6, stops=Counter(answered=4, loop=1), failures=Counter(cut=2, rate=1),
+        played=5, accepted=4, not_needed=6, stops=Counter(answered=4, loop=1), failures=Counter(cut=2, rate=1),
         down="it is down", down_kind="auth", paused="usd", lowest=2.0,
     )  # fmt: skip
     both = one.plus(two)
-    assert (both.played, both.accepted, both.spared) == (8, 6, 7)
+    assert (both.played, both.accepted, both.not_needed) == (8, 6, 7)
     assert both.stops == {"answered": 7, "loop": 1} and both.failures == {"cut": 3, "rate": 1}
     assert (both.down, both.down_kind, both.paused, both.lowest) == ("it is down", "auth", "usd", 10.0)
     other = two.plus(Tally(down="so is this", down_kind="quota", paused="tokens"))

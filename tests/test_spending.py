@@ -42,7 +42,7 @@ from graphs.runner.collect import collect, now
 from graphs.runner.ledger import Ledger
 from graphs.episode import Table
 signal.signal(signal.SIGINT, signal.default_int_handler)
-table = Table.lay(little.context(Path(sys.argv[1]), Seat(model="openai:m@" + sys.argv[3])))
+table = Table.from_context(little.context(Path(sys.argv[1]), Seat(model="openai:m@" + sys.argv[3])))
 with Ledger(Path(sys.argv[2])) as ledger:
     now(collect(little.lookups(little.library(), 40), table, ledger, concurrency=4, workers=int(sys.argv[4])))
 """
@@ -62,7 +62,7 @@ async def spent_on(fault: object, seconds: float | None = None) -> tuple[RunAcco
     with serving(LineScript(rows=[]), fault=lambda number, body: fault) as server, metered(meter):
         with pytest.raises((ProviderError, TimeoutError)):
             await call(seated(server), "reason", ASKED, tools=(SEARCH,), seconds=seconds)
-        tokens, usd = meter.purse.totals()
+        tokens, usd = meter.spend_counter.totals()
         accounts, _ = meter.unsettled()
         account = accounts["reason"]
         assert (account.tokens, account.money) == (tokens, usd), "the budget sees what the account sees"
@@ -132,7 +132,7 @@ def test_a_budget_ends_at_an_endpoint_that_breaks_off_every_other_reply(
 
     budget = Budget(usd=0.02)
     with serving(AnswerKey(tasks=tuple(some)), fault=fault) as server, Ledger(tmp_path / "l.sqlite") as ledger:
-        table = Table.lay(little.context(kettle, seated(server, timeout=5)))
+        table = Table.from_context(little.context(kettle, seated(server, timeout=5)))
         with pytest.raises(BudgetError, match=r"usd: 0\.02 of 0\.02"):
             now(collect(some, table, ledger, concurrency=4, budget=budget, workers=workers))
         account = ledger.accounts()["reason"]

@@ -69,5 +69,5 @@ async def test_a_search_takes_no_tool_time(kettle: Path) -> None:
 
 async def test_tools_that_take_too_long_end_the_episode(kettle: Path, tmp_path: Path, slow: str) -> None:
     limited = asking(kettle, tmp_path, slow, [WAIT, WAIT + 0.001, WAIT + 0.002], seconds=1.5 * WAIT)
-    made = await play(task(), Table.lay(limited))
+    made = await play(task(), Table.from_context(limited))
     assert (made.stop, len(made.tool_uses)) == ("limit:seconds", 2)

@@ -27,7 +27,7 @@ GOOD = "It says so.\nQuote: Default: 3\nAnswer: 3"
 async def played(kettle: Path, folder: Path, script: list[dict[str, object]]) -> Trajectory:
     """An episode whose answers may be sent back twice."""
     board = Board(limits=Limits(revisions=2))
-    table = Table.lay(little.context(kettle, little.seat(folder, script), verify="revise", board=board))
+    table = Table.from_context(little.context(kettle, little.seat(folder, script), verify="revise", board=board))
     return await play(TASK, table)
 
 

@@ -213,7 +213,7 @@ async def played(kettle: Path, transport: Transport, slips: Callable[[str], str]
     some = little.tasks(little.library())
     with serving(player) as server:
         seat = Seat(model=f"openai:m@{server.url}", transport=transport)
-        table = Table.lay(little.context(kettle, seat))
+        table = Table.from_context(little.context(kettle, seat))
         return [await play(task, table) for task in [*some[:6], some[-1]]]
 
 

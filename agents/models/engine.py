@@ -259,7 +259,7 @@ class Engine:
         pick = _Pick(requests, width, self.device)
         stops = sorted({stop for request in requests for stop in request.stops})
         settings: dict[str, Any] = {"max_new_tokens": longest, "do_sample": False, "eos_token_id": stops or None}
-        options = self._dressed([request.adapter for request in requests])
+        options = self._with_adapters([request.adapter for request in requests])
         with torch.inference_mode():
             out = self.model.generate(
                 input_ids=torch.tensor(rows, device=self.device),
@@ -290,7 +290,7 @@ class Engine:
             return {}
         return {"past_key_values": StaticCache(config=config, max_cache_len=tokens)}
 
-    def _dressed(self, adapters: list[str | None]) -> dict[str, Any]:
+    def _with_adapters(self, adapters: list[str | None]) -> dict[str, Any]:
         """Put the right adapters on for a batch; returns what `generate` must be told besides."""
         if not hasattr(self.model, "peft_config"):
             return {}

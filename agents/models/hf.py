@@ -70,7 +70,7 @@ def open_hf(
         need("peft", "train")
     from .engine import Engine, engine_for
 
-    tok = load_tokenizer(weights.words, chat_template=chat_template)
+    tok = load_tokenizer(weights.tokenizer_path, chat_template=chat_template)
     engine = (engine_for if shared else Engine)(weights.base, device=device, dtype=dtype, max_batch=max_batch)
     adapter = engine.adapter(weights.adapter) if weights.adapter is not None else None
     chat = HFChat(model=model, temperature=temperature, max_tokens=max_tokens, seed=seed, logprobs=logprobs)

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .rendering import quiet
+from .rendering import escape_special_tokens
 
 if TYPE_CHECKING:
     from .hf import HFChat
@@ -36,7 +36,7 @@ def continued(tok: Any, prompt: Sequence[int], opening: str, text: str) -> Conti
     alone, most vocabularies have never seen a word begin.
     """
     head = tok.encode(opening.rstrip(" "), add_special_tokens=False)
-    whole = tok.encode(opening + quiet(tok, text), add_special_tokens=False)
+    whole = tok.encode(opening + escape_special_tokens(tok, text), add_special_tokens=False)
     shared = next((at for at, (a, b) in enumerate(zip(head, whole, strict=False)) if a != b), len(head))
     return Continuation((*prompt, *whole[:shared]), tuple(whole[shared:]))
 
@@ -60,7 +60,7 @@ def logprobs(chat: HFChat, rows: Sequence[Continuation]) -> list[tuple[float, ..
     fits.sort(key=lambda at: len(rows[at].prompt) + len(rows[at].ids))
 
     def work() -> None:
-        engine._dressed([chat.adapter])
+        engine._with_adapters([chat.adapter])
         for batch in batches(rows, fits):
             for at, values in zip(batch, forward(engine, [rows[at] for at in batch]), strict=True):
                 found[at] = values

@@ -116,7 +116,7 @@ class RunAccount(Account):
         )
 
 
-class Purse(Protocol):
+class SpendCounter(Protocol):
     """What is spent so far, shared by the processes of a run."""
 
     def add(self, tokens: int, usd: float) -> None:
@@ -126,8 +126,8 @@ class Purse(Protocol):
         """Tokens and USD spent, earlier starts of the run included."""
 
 
-class OwnPurse:
-    """The purse of a run in one process; any of its threads may add to it."""
+class LocalSpendCounter:
+    """The spend_counter of a run in one process; any of its threads may add to it."""
 
     def __init__(self, tokens: float = 0.0, usd: float = 0.0) -> None:
         self._tokens, self._usd = tokens, usd
@@ -148,13 +148,15 @@ class Meter:
     """Counts one run.
 
     Args:
-        purse: what was spent before and by others.
+        spend_counter: what was spent before and by others.
         seconds: wall time that earlier starts of the run took.
     """
 
-    def __init__(self, budget: Budget | None = None, purse: Purse | None = None, seconds: float = 0.0) -> None:
+    def __init__(
+        self, budget: Budget | None = None, spend_counter: SpendCounter | None = None, seconds: float = 0.0
+    ) -> None:
         self.budget = budget or Budget()
-        self.purse = purse or OwnPurse()
+        self.spend_counter = spend_counter or LocalSpendCounter()
         self._before = seconds
         self._begun = time.monotonic()
         self._accounts: dict[str, RunAccount] = {}
@@ -168,12 +170,12 @@ class Meter:
     def paid(self, row: Spent) -> None:
         """A call succeeded."""
         self._accounts[row["role"]] = self._accounts.get(row["role"], RunAccount()).plus(row)
-        self.purse.add(row["prompt"] + row["completion"], row["usd"])
+        self.spend_counter.add(row["prompt"] + row["completion"], row["usd"])
 
     def lost(self, call: Lost) -> None:
         """A call was sent and brought no reply."""
         self._accounts[call.role] = self._accounts.get(call.role, RunAccount()).with_failed(call)
-        self.purse.add(call.prompt + call.completion, call.usd)
+        self.spend_counter.add(call.prompt + call.completion, call.usd)
 
     def fault(self, kind: str) -> None:
         """An endpoint failed, or a reply had to be mended."""
@@ -194,7 +196,7 @@ class Meter:
     def used_up(self) -> str | None:
         """Which part of the budget is used up, in words; None where there is some left."""
         budget = self.budget
-        tokens, usd = self.purse.totals()
+        tokens, usd = self.spend_counter.totals()
         if budget.tokens is not None and tokens >= budget.tokens:
             return f"tokens: {tokens:.0f} of {budget.tokens}"
         if budget.usd is not None and usd >= budget.usd:

@@ -129,9 +129,12 @@ def plain(tok: Any, messages: Sequence[Message]) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     waiting: list[str] = []
     for message in messages:
-        row: dict[str, Any] = {"role": message["role"], "content": quiet(tok, message.get("content") or "")}
+        row: dict[str, Any] = {
+            "role": message["role"],
+            "content": escape_special_tokens(tok, message.get("content") or ""),
+        }
         if message.get("reasoning_content"):
-            row["reasoning_content"] = quiet(tok, message["reasoning_content"])
+            row["reasoning_content"] = escape_special_tokens(tok, message["reasoning_content"])
         if message.get("tool_calls"):
             functions = [call["function"] for call in message["tool_calls"]]
             row["tool_calls"] = [
@@ -148,7 +151,7 @@ def plain(tok: Any, messages: Sequence[Message]) -> list[dict[str, Any]]:
     return out
 
 
-def quiet(tok: Any, text: str) -> str:
+def escape_special_tokens(tok: Any, text: str) -> str:
     """`text` with the tokenizer's control tokens broken by a space after their first character."""
     for token in tok.all_special_tokens:
         if len(token) > 1 and token in text:

@@ -26,7 +26,7 @@ class Weights:
     """Folder of the adapter on it; None for a full model."""
 
     @property
-    def words(self) -> str:
+    def tokenizer_path(self) -> str:
         """Folder (or hub id) whose tokenizer is used: the adapter's own where it carries one."""
         if self.adapter is not None and (self.adapter / "tokenizer_config.json").exists():
             return str(self.adapter)

@@ -40,7 +40,7 @@ class Player:
     @cached_property
     def table(self) -> Table:
         """The context with its hashes, for play in THE graph."""
-        return Table.lay(self.context)
+        return Table.from_context(self.context)
 
 
 class Benchmark:

@@ -193,9 +193,9 @@ def viewer(
         collection: the collected episodes.
     """
     arms = [row.arm for row in board.rows]
-    hero = board.hero().arm
+    primary = board.primary_row().arm
     page = Page(limit)
-    for number, task in _in_order_of_interest(tasks, seats[arms.index(hero)].played):
+    for number, task in _in_order_of_interest(tasks, seats[arms.index(primary)].played):
         if not page.add(number, task, [(seated.played.get(task.id), "") for seated in seats]):
             break
     held_out = len(page.rows)
@@ -224,13 +224,19 @@ def viewer(
     for row in rows:
         row["episodes"] += [None] * (len(about) - len(row["episodes"]))
     teacher = board.first("teacher")
-    left = teacher.arm if teacher and teacher.arm != hero else arms[0]
-    data = {"arms": about, "hero": arms.index(hero), "left": arms.index(left), "texts": page.texts.rows, "tasks": rows}
+    left = teacher.arm if teacher and teacher.arm != primary else arms[0]
+    data = {
+        "arms": about,
+        "primary": arms.index(primary),
+        "left": arms.index(left),
+        "texts": page.texts.rows,
+        "tasks": rows,
+    }
     note = f"All {len(tasks)} held-out tasks, every arm and form that was played."
     if held_out < len(tasks):
         note = (
             f"{held_out} of {len(tasks)} held-out tasks, to keep this page below {limit / 1e6:.1f} MB: as many that "
-            f"{hero} got wrong as right while both lasted. All of them stand in scores/*.trajectories.jsonl."
+            f"{primary} got wrong as right while both lasted. All of them stand in scores/*.trajectories.jsonl."
         )
     if collection is not None:
         some = "" if shown == len(collection) else f" of {len(collection)}, tasks with a dropped one and others in turn"
@@ -238,12 +244,12 @@ def viewer(
     return script_json(data), note
 
 
-def _in_order_of_interest(tasks: Sequence[Task], hero: Mapping[str, Trajectory]) -> Iterator[tuple[int, Task]]:
-    """Wrong and right ones of the hero in turn, each in the exam's order."""
+def _in_order_of_interest(tasks: Sequence[Task], primary: Mapping[str, Trajectory]) -> Iterator[tuple[int, Task]]:
+    """Wrong and right ones of the primary in turn, each in the exam's order."""
     wrong: list[tuple[int, Task]] = []
     good: list[tuple[int, Task]] = []
     for number, task in enumerate(tasks, 1):
-        t = hero.get(task.id)
+        t = primary.get(task.id)
         right = t is not None and is_right(task, t.answer, t.form)
         (good if right else wrong).append((number, task))
     for i in range(max(len(wrong), len(good))):

@@ -33,24 +33,24 @@ def _asset(name: str) -> str:
 
 def headline(board: Leaderboard) -> str:
     """What came out, in a sentence or two of plain words."""
-    hero, base = board.hero(), board.first("base", None)
-    low, high = percent(hero.accuracy.low, 0), percent(hero.accuracy.high, 0)
-    name = hero.arm[:1].upper() + hero.arm[1:]
-    text = f"{name} answers {percent(hero.accuracy.value)} % of {board.n} held-out questions right"
+    primary, base = board.primary_row(), board.first("base", None)
+    low, high = percent(primary.accuracy.low, 0), percent(primary.accuracy.high, 0)
+    name = primary.arm[:1].upper() + primary.arm[1:]
+    text = f"{name} answers {percent(primary.accuracy.value)} % of {board.n} held-out questions right"
     text += f" (95 % interval {low} to {high} %)"
-    for form, each in hero.also.items():
+    for form, each in primary.also.items():
         text += f", {percent(each.accuracy.value)} % of {each.n} in the {form} form"
-    if base is not None and base.arm != hero.arm:
+    if base is not None and base.arm != primary.arm:
         text += f"; its untrained base answers {percent(base.accuracy.value)} %"
     best = board.best
     if best is not None and best.name != (base.arm if base else None):
         text += f", the best trivial baseline ({best.name}) {percent(best.accuracy)} %"
-    rival = next((each for each in hero.against if each.role == "trivial"), None)
+    rival = next((each for each in primary.against if each.role == "trivial"), None)
     return f"{text}. {sized(rival)}" if rival else f"{text}."
 
 
 def sized(rival: Comparison) -> str:
-    """How far the hero stands from the best trivial player, and whether chance explains it."""
+    """How far the primary stands from the best trivial player, and whether chance explains it."""
     away = "above" if rival.difference >= 0 else "below"
     clear = "more than chance explains" if rival.p_holm < 0.05 else "which chance may explain"
     points = f"{abs(100 * rival.difference):.1f} points {away} {rival.other}"
@@ -119,7 +119,7 @@ def render(run: Path, board: Leaderboard, *, limit: int = episodes.LIMIT) -> str
     environment.filters |= {"percent": percent, "number": number, "p": p_value, "count": count}
     page = environment.from_string(_asset("page.html.jinja")).render(
         board=board,
-        hero=board.hero(),
+        primary=board.primary_row(),
         base=board.first("base", None),
         teacher=board.first("teacher"),
         headline=headline(board),

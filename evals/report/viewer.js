@@ -147,7 +147,7 @@
   const every = data.arms.map((_, i) => i);
   const tests = {
     all: () => true,
-    hero: (task) => task.split === "test" && !right(task, data.hero),
+    primary: (task) => task.split === "test" && !right(task, data.primary),
     differ: (task, l, r) => right(task, l) !== right(task, r) || said(task, l) !== said(task, r),
     any: (task) => new Set(every.map((arm) => right(task, arm))).size > 1,
     left: (task, l) => !right(task, l),
@@ -209,11 +209,11 @@
       }
     }
     $("left").value = String(split === "test" ? data.left : arms[0]);
-    $("right").value = String(split === "test" ? data.hero : arms[1] === undefined ? arms[0] : arms[1]);
+    $("right").value = String(split === "test" ? data.primary : arms[1] === undefined ? arms[0] : arms[1]);
     const alone = arms.length < 2;
     $("pane-right").hidden = alone;
     $("pane-left").parentElement.classList.toggle("alone", alone);
-    for (const option of $("show").options) option.disabled = split === "train" && ["hero", "differ", "any", "right"].includes(option.value);
+    for (const option of $("show").options) option.disabled = split === "train" && ["primary", "differ", "any", "right"].includes(option.value);
     if ($("show").selectedOptions[0].disabled) $("show").value = "all";
   }
 

@@ -22,7 +22,7 @@ from agents.bars import bars_off
 from agents.errors import PROVIDER_KINDS, BudgetError, ConfigError, ProviderError
 from agents.models import close_seats, open_seat
 from agents.models.desk import one_by_one
-from agents.models.meter import Budget, Meter, OwnPurse, RunAccount
+from agents.models.meter import Budget, LocalSpendCounter, Meter, RunAccount
 from agents.models.prices import check_prices
 from agents.task import Task
 from agents.tools.kit import close_kits
@@ -46,7 +46,7 @@ class Collected(BaseModel):
     """Of these, recorded by an earlier run."""
     played: int
     """Recorded by this run."""
-    spared: int = 0
+    not_needed: int = 0
     """Not played, since enough episodes of their tasks were accepted."""
     accepted: int
     """Of the played ones."""
@@ -93,8 +93,8 @@ class Collected(BaseModel):
     def summary(self) -> str:
         """One line for the person who waits."""
         parts = [f"{self.played} played, {self.known} known, {self.accepted} of the played accepted"]
-        if self.spared:
-            parts.append(f"{self.spared} not needed")
+        if self.not_needed:
+            parts.append(f"{self.not_needed} not needed")
         odd = {label: n for label, n in self.labels.items() if label != "accepted"}
         if odd:
             parts.append(", ".join(f"{label} {n}" for label, n in sorted(odd.items(), key=lambda x: -x[1])))
@@ -132,13 +132,13 @@ class RunSignals:
         self._played = self._accepted = self._spared = 0
         self._stopping = False
 
-    def tell(self, played: int, accepted: int, spared: int) -> None:
+    def tell(self, played: int, accepted: int, not_needed: int) -> None:
         """So many more episodes played, accepted, and not needed."""
         with self._lock:
-            self._bar.update(played + spared)
+            self._bar.update(played + not_needed)
             self._played += played
             self._accepted += accepted
-            self._spared += spared
+            self._spared += not_needed
             if self._played:
                 self._bar.set_postfix(accepted=f"{self._accepted / self._played:.0%}", refresh=False)
             if self._watcher is not None:
@@ -219,7 +219,7 @@ async def collect(
             workers=workers,
             budget=budget,
             seconds=ledger.seconds(),
-            spent=OwnPurse(sum(a.tokens for a in spent), sum(a.money for a in spent)),
+            spent=LocalSpendCounter(sum(a.tokens for a in spent), sum(a.money for a in spent)),
             signals=RunSignals(bar, title, len(keys), there),
         )
         if chosen == PROCESSES and len(missing) <= 1:
@@ -236,7 +236,7 @@ async def collect(
         wanted=len(keys),
         known=there,
         played=tally.played,
-        spared=tally.spared,
+        not_needed=tally.not_needed,
         accepted=tally.accepted,
         stops=dict(tally.stops),
         labels=dict(Counter(label for key, label in recorded.items() if key in wanted).most_common()),
@@ -267,7 +267,7 @@ async def ticking(ledger: Ledger) -> None:
 
 def stopped(done: Collected, tally: Tally, title: str) -> None:
     """Raise what ended a run before its end."""
-    left = done.wanted - done.known - done.played - done.spared
+    left = done.wanted - done.known - done.played - done.not_needed
     if tally.down is not None:
         status = f" ({tally.down_status})" if tally.down_status else ""
         why = STOPPED.get(tally.down_status or tally.down_kind) or STOPPED.get(tally.down_kind)

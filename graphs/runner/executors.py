@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from agents.models.meter import Budget, Meter, Purse
+from agents.models.meter import Budget, Meter, SpendCounter
 from agents.registry import Registry
 from agents.task import Task
 
@@ -44,7 +44,7 @@ class Job:
     """What all parts may spend together, earlier starts of the run included."""
     seconds: float
     """Wall time that earlier starts of the run took."""
-    spent: Purse
+    spent: SpendCounter
     """What was spent so far; any thread of this process may add to it."""
     signals: Signals
     """Takes the progress, and says whether to go on; any thread of this process may call it."""

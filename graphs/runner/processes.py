@@ -46,10 +46,10 @@ class SharedSignals:
         context = multiprocessing.get_context("spawn")
         self.numbers = context.Array("d", [0.0, 0.0, 0.0, 0.0, tokens, usd])
 
-    def tell(self, played: int, accepted: int, spared: int) -> None:
+    def tell(self, played: int, accepted: int, not_needed: int) -> None:
         """So many more episodes played, accepted, and not needed."""
         with self.numbers.get_lock():
-            for place, number in enumerate((played, accepted, spared)):
+            for place, number in enumerate((played, accepted, not_needed)):
                 self.numbers[place] += number
 
     def stopping(self) -> bool:
@@ -115,7 +115,7 @@ async def play_in_processes(
     """Play `tasks` with `workers` processes, `concurrency` episodes in flight over all of them.
 
     Args:
-        look: called several times a second with the episodes played, accepted and spared so far.
+        look: called several times a second with the episodes played, accepted and not_needed so far.
 
     Raises:
         RetortError: what a worker ended with; the others are ended too, and what was finished is in the ledger.
@@ -170,8 +170,8 @@ async def gather(lines: Sequence[Any], signals: SharedSignals, look: Callable[[i
             if isinstance(found, BaseException):
                 raise found
             whole = whole.plus(found)
-        played, accepted, spared = (int(number) for number in signals.numbers[:3])
-        look(played, accepted, spared)
+        played, accepted, not_needed = (int(number) for number in signals.numbers[:3])
+        look(played, accepted, not_needed)
     return whole
 
 

@@ -38,7 +38,7 @@ class Order(BaseModel):
 class Signals(Protocol):
     """Takes the progress of a part, and says whether to go on."""
 
-    def tell(self, played: int, accepted: int, spared: int) -> None:
+    def tell(self, played: int, accepted: int, not_needed: int) -> None:
         """So many more episodes played, accepted, and not needed."""
 
     def stopping(self) -> bool:
@@ -55,7 +55,7 @@ class Tally(BaseModel):
 
     played: int = 0
     accepted: int = 0
-    spared: int = 0
+    not_needed: int = 0
     """Episodes not needed, since enough of their tasks were accepted."""
     stops: Counter[str] = Field(default_factory=Counter)
     failures: Counter[str] = Field(default_factory=Counter)
@@ -78,7 +78,7 @@ class Tally(BaseModel):
         return Tally(
             played=self.played + other.played,
             accepted=self.accepted + other.accepted,
-            spared=self.spared + other.spared,
+            not_needed=self.not_needed + other.not_needed,
             stops=self.stops + other.stops,
             failures=self.failures + other.failures,
             causes={**other.causes, **self.causes},
@@ -132,7 +132,7 @@ async def play_tasks(
             good = sum(accepted.get(each, False) for each in keys)
             if order.enough is not None and good >= order.enough:
                 left = sum(each not in accepted for each in keys)
-                tally.spared += left
+                tally.not_needed += left
                 signals.tell(0, 0, left)
                 return
             if key in accepted:

@@ -23,7 +23,7 @@ from agents.models.bases import tiny_base
 from . import tokenizer as words
 from .copying import Row, copy_row
 from .drills import KEY, KINDS, Diet, drill
-from .start import sketch
+from .start import init_induction_heads
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +97,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> Qwen3ForCa
         pad_token_id=tokenizer.pad_token_id,
     )
     model = Qwen3ForCausalLM(config)
-    sketch(model, recipe.theta)
+    init_induction_heads(model, recipe.theta)
     return model
 
 

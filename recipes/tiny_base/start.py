@@ -22,7 +22,7 @@ PART = 31
 """Dimensions that a sketched head carries: two heads a token's 62, and 62 more are room for the token before."""
 
 
-def sketch(model: Qwen3ForCausalLM, theta: float, sharp: float = 1.7) -> None:
+def init_induction_heads(model: Qwen3ForCausalLM, theta: float, sharp: float = 1.7) -> None:
     """Draws both kinds of heads into a fresh model (128 wide, heads of 32), in place; uses torch's global generator."""
     import torch
 

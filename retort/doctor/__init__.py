@@ -23,9 +23,9 @@ def doctor(run: Run, *, seconds: float = 30.0, progress: bool | None = None, as_
     import asyncio
 
     from .findings import json_text, status, table
-    from .rounds import rounds
+    from .probes import probe_all
 
-    sections = asyncio.run(rounds(run, seconds=seconds, progress=progress))
+    sections = asyncio.run(probe_all(run, seconds=seconds, progress=progress))
     if as_json:
         return json_text(sections, name=run.config.name, folder=str(run.folder)), status(sections)
     return f"doctor {run.config.name!r} in {run.folder}\n\n{table(sections)}", status(sections)

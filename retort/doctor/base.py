@@ -169,7 +169,7 @@ def words(config: RunConfig, weights: Weights) -> tuple[list[Finding], Words]:
     wire, found, told = config.student.transport, [], Words()
     for template in templates(config):
         try:
-            tok = load_tokenizer(weights.words, chat_template=template, training=True)
+            tok = load_tokenizer(weights.tokenizer_path, chat_template=template, training=True)
         except ProofError as error:
             step = "name a token there that ends no turn and stands in no text"
             return [Finding("pad_token", "broken", str(error), step)], told
@@ -177,7 +177,7 @@ def words(config: RunConfig, weights: Weights) -> tuple[list[Finding], Words]:
             raise
         except RetortError as error:
             name = "template_missing" if "no chat template" in str(error) else "base_not_opened"
-            found.append(Finding(name, "broken", str(error), way_out(weights.words, wire)))
+            found.append(Finding(name, "broken", str(error), way_out(weights.tokenizer_path, wire)))
             continue
         more = template_findings(tok, wire)
         if all(each.severity == "fine" for each in more):
@@ -185,7 +185,7 @@ def words(config: RunConfig, weights: Weights) -> tuple[list[Finding], Words]:
             chars = len(sample) / max(1, len(tok(sample)["input_ids"]))
             told = Words(chars, len(tok), prompt_tokens(tok, wire))
         for each in more:
-            step = way_out(weights.words, wire) if each.severity == "broken" else each.step
+            step = way_out(weights.tokenizer_path, wire) if each.severity == "broken" else each.step
             label = "" if template is None else f"{template}: "
             found.append(replace(each, step=step, seen=f"{label}{each.seen}"))
     return found, told

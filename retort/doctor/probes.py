@@ -49,7 +49,7 @@ SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Patient:
+class ProbeTarget:
     """A seat as it is probed: one for all roles that share model, transport and key."""
 
     seat: Seat
@@ -64,7 +64,7 @@ class Patient:
     """Whether its file is one that the run has yet to make."""
 
 
-def patients(run: Run) -> tuple[list[Patient], list[Finding]]:
+def probe_targets(run: Run) -> tuple[list[ProbeTarget], list[Finding]]:
     """The distinct seats of a run's teams and its trained student, and what is to be said of those left out."""
     teams = [run.team(name) for name in run.config.teams]
     left: list[Finding] = []
@@ -78,16 +78,16 @@ def patients(run: Run) -> tuple[list[Patient], list[Finding]]:
         for role, seat in team.seats().items():
             groups.setdefault((seat.model, seat.transport, seat.key_env), []).append((team, role, seat))
     own = str(run.folder / "exam.jsonl")
-    return [_patient(group, run.config.board, own) for group in groups.values()], left
+    return [_probe_target(group, run.config.board, own) for group in groups.values()], left
 
 
-def _patient(group: list[tuple[Team, str, Seat]], board: Board, own: str) -> Patient:
+def _probe_target(group: list[tuple[Team, str, Seat]], board: Board, own: str) -> ProbeTarget:
     seat = group[0][2]
     longest = max(each.max_tokens for _, _, each in group)
     strict = any(each.structured == "json_schema" for _, _, each in group)
     asked = any(_structured(team, role, board) for team, role, _ in group)
     changes = {"max_tokens": longest, "structured": "json_schema" if strict else seat.structured}
-    return Patient(
+    return ProbeTarget(
         seat=seat.model_copy(update=changes),
         roles=tuple(f"{team.name}.{role}" for team, role, _ in group),
         tools=any(role == "reason" for _, role, _ in group),
@@ -102,7 +102,7 @@ def _structured(team: Team, role: str, board: Board) -> bool:
     return role == "judge" or (extracts and board.extract == "seat")
 
 
-async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | None = None) -> list[Section]:
+async def probe_all(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | None = None) -> list[Section]:
     """Probe every distinct seat of a run and the machine.
 
     Args:
@@ -110,7 +110,7 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
         seconds: for one call to an endpoint at the most.
         progress: whether to draw a bar on standard error; None = where that is a terminal.
     """
-    found, left = patients(run)
+    found, left = probe_targets(run)
     chunk = await asyncio.to_thread(longest_chunk, run.folder / "library")
     question = await asyncio.to_thread(own_question, run)
     jobs = [_machine(run, left), _material(run)]
@@ -120,13 +120,13 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
         jobs.append(_tools(run))
     if run.config.student.stages:
         jobs.append(_base(run, chunk))
-    for patient in found:
-        needed = need(run.config.board, patient.seat.max_tokens, chunk)
-        duties = Duties(patient.tools, patient.schema, needed, run.config.budget)
-        places = addresses(patient.seat)
-        jobs += [endpoint(patient, address, duties, seconds) for address in places]
+    for target in found:
+        needed = need(run.config.board, target.seat.max_tokens, chunk)
+        duties = Duties(target.tools, target.schema, needed, run.config.budget)
+        places = addresses(target.seat)
+        jobs += [endpoint(target, address, duties, seconds) for address in places]
         if not places:
-            jobs.append(other(patient, needed, question))
+            jobs.append(other(target, needed, question))
     hidden = None if progress is None else not progress
     try:
         with tqdm(total=len(jobs), desc="doctor", unit="seat", disable=hidden) as bar:
@@ -142,29 +142,29 @@ async def rounds(run: Run, *, seconds: float = CALL_SECONDS, progress: bool | No
     return [*every[1:], every[0]]
 
 
-async def endpoint(patient: Patient, address: Address, duties: Duties, seconds: float) -> Section:
+async def endpoint(target: ProbeTarget, address: Address, duties: Duties, seconds: float) -> Section:
     """One endpoint of a seat."""
-    title = f"{', '.join(patient.roles)}: {address.model!r} at {address.shown}, transport {patient.seat.transport}"
+    title = f"{', '.join(target.roles)}: {address.model!r} at {address.shown}, transport {target.seat.transport}"
     try:
-        made = await visit(address, patient.seat, duties, seconds)
+        made = await visit(address, target.seat, duties, seconds)
     except Exception as error:  # whatever an endpoint can bring about: the other seats are still told
         return Section(title, (unforeseen(error),))
     return Section(title, tuple(made.findings), made.account)
 
 
-async def other(patient: Patient, needed: Need, question: str) -> Section:
+async def other(target: ProbeTarget, needed: Need, question: str) -> Section:
     """A seat that is behind no endpoint of the OpenAI protocol."""
-    title = f"{', '.join(patient.roles)}: {patient.seat.model}"
-    seat, spec = patient.seat, split_spec(patient.seat.model)
+    title = f"{', '.join(target.roles)}: {target.seat.model}"
+    seat, spec = target.seat, split_spec(target.seat.model)
     try:
         provider = provider_of(spec)
         if provider.weighable:
-            found, account = await in_process(seat, patient.tools, needed, question)
+            found, account = await in_process(seat, target.tools, needed, question)
             return Section(title, tuple(found), account)
-        told = await asyncio.to_thread(provider.inspect, spec, seat, pending=patient.later)
+        told = await asyncio.to_thread(provider.inspect, spec, seat, pending=target.later)
         if told is not None:
             return Section(title, tuple(Finding(*each) for each in told))
-        found, account = await one_turn(seat, patient.tools)
+        found, account = await one_turn(seat, target.tools)
         return Section(title, tuple(found), account)
     except Exception as error:  # a model folder, and a package of others, can hold anything
         return Section(title, (unforeseen(error),))

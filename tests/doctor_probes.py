@@ -7,7 +7,7 @@ from typing import Any
 
 from retort.config import RunConfig
 from retort.doctor.findings import Finding, Section
-from retort.doctor.rounds import rounds
+from retort.doctor.probes import probe_all
 from retort.pipeline import Run
 
 
@@ -30,7 +30,7 @@ def seat(url: str, model: str = "base", **values: Any) -> dict[str, Any]:
 
 async def probed(folder: Path, teams: dict[str, Any], seconds: float = 10.0, **sections: Any) -> list[Section]:
     """The sections of the seats and the base, without those of corpus, index and machine."""
-    every = await rounds(run_of(folder, teams, **sections), seconds=seconds)
+    every = await probe_all(run_of(folder, teams, **sections), seconds=seconds)
     return [section for section in every if section.title.partition(":")[0] not in ("corpus", "index", "machine")]
 
 
