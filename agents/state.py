@@ -38,7 +38,7 @@ class Episode(TypedDict, total=False):
     """Other spellings of `gold`."""
     parts: list[str]
     """The gold's parts in order, where it has several."""
-    told: list[str]
+    stated: list[str]
     """What the manual says at each hop; a quote has to bear it. Like `gold` for the last check only."""
     messages: Annotated[list[AnyMessage], add_messages]
     tool_uses: Annotated[list[dict[str, Any]], operator.add]

@@ -50,9 +50,9 @@ def failed_checks(final: Final, options: Sequence[str], passages: Sequence[str],
     return failed
 
 
-def supported(quotes: Sequence[str], told: Sequence[str]) -> bool:
+def supported(quotes: Sequence[str], stated: Sequence[str]) -> bool:
     """Whether for every value that the manual tells on the way to the gold one of the quotes bears it."""
-    return all(any(bears(quote, value) for quote in quotes) for value in told)
+    return all(any(bears(quote, value) for quote in quotes) for value in stated)
 
 
 def verdict(
@@ -65,21 +65,21 @@ def verdict(
     *,
     aliases: Sequence[str] = (),
     parts: Sequence[str] = (),
-    told: Sequence[str] = (),
+    stated: Sequence[str] = (),
 ) -> dict[str, object]:
     """The verdict as plain values (graphs.trajectory.Verdict's fields).
 
     Args:
         failed: names of the checks that failed, `judge` among them where the judge did not accept.
-        judged: the judge's own words; a judge that found the quotes to support the answer stands in for `told`.
+        judged: the judge's own words; a judge that found the quotes to support the answer stands in for `stated`.
         aliases: other spellings of the gold.
         parts: the gold's parts, where it answers two questions.
-        told: what the manual says at each look-up on the way to the gold.
+        stated: what the manual says at each look-up on the way to the gold.
     """
     correct = None if gold is None else same_answer(final.answer, gold, options, aliases=aliases, parts=parts)
     reasons = [*failed, *(["wrong"] if correct is False and not {"no_answer", "ambiguous"} & set(failed) else [])]
     if searched and not NOT_GROUNDED & set(failed) and not (judged or {}).get("supported"):
-        reasons += [] if supported(final.quotes, told) else ["unsupported"]
+        reasons += [] if supported(final.quotes, stated) else ["unsupported"]
     return {
         "well_formed": not {"no_answer", "ambiguous"} & set(failed),
         "grounded": None if not searched else not NOT_GROUNDED & set(reasons),

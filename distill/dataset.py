@@ -196,7 +196,7 @@ def card(counts: Mapping[str, Any], more: Sequence[RowFile] = ()) -> str:
         more: files beside the standard ones.
     """
     named = "".join(f"- config_name: {file.stem}\n  data_files: {file.name}\n" for file in (*STANDARD, *more))
-    told = "".join(f"- `{file.name}`: {counts['rows'][file.stem]} rows: {file.about}.\n" for file in more)
+    stated = "".join(f"- `{file.name}`: {counts['rows'][file.stem]} rows: {file.about}.\n" for file in more)
     dropped = "".join(f"| `{name}` | {number} | {legend(name)} |\n" for name, number in counts["reasons"].items())
     table = f"\n| reason | episodes | meaning |\n| --- | ---: | --- |\n{dropped}" if dropped else ""
     levels = ", ".join(f"{name} {number}" for name, number in counts["levels"].items())
@@ -215,6 +215,6 @@ Made by `retort dataset`. Ledger: {counts["ledger"]} episodes = {counts["kept"]}
   By level: {levels or "none"}. Teams: {teams or "none"}.
 - `cpt.jsonl`: {counts["cpt_chunks"]} manual sections as `text`; those of held-out entities, and those that name one,
   are left out.
-{told}
+{stated}
 Load: `datasets.load_dataset("json", data_files="sft.jsonl")` (datasets >= 5.2 keeps arguments free of nulls).
 """

@@ -231,8 +231,8 @@ def rescored(task: Task, trajectory: Trajectory) -> Trajectory:
     if before.correct is None:
         return trajectory
     correct = is_right(task, trajectory.answer, trajectory.form)
-    told = [hop.value for hop in task.hops]
-    borne = (before.judge or {}).get("supported") or supported(trajectory.quotes, told)
+    stated = [hop.value for hop in task.hops]
+    borne = (before.judge or {}).get("supported") or supported(trajectory.quotes, stated)
     reasons = tuple(name for name in before.reasons if name not in ("wrong", "unsupported"))
     if not correct and before.well_formed:
         reasons = (*reasons, "wrong")

@@ -173,19 +173,19 @@ def notes(board: Leaderboard) -> list[str]:
 
 def column_notes(board: Leaderboard) -> list[str]:
     """What the columns of how the arms play are, in one note; nothing where none is shown."""
-    told = [f"{each.head}{', %' if each.unit == 'share' else ''}: {each.legend}" for each in board.conduct().values()]
-    return [" ".join(told)] if told else []
+    stated = [f"{each.head}{', %' if each.unit == 'share' else ''}: {each.legend}" for each in board.conduct().values()]
+    return [" ".join(stated)] if stated else []
 
 
 def form_notes(board: Leaderboard) -> list[str]:
     """What the forms are, and which figures were weighed and not played."""
-    told = {
+    stated = {
         "free": "free: answered in the player's own words, compared by value",
         "choice": "choice: the same tasks with lettered options",
     }
     forms = [board.form, *board.also]
     lines = [
-        "; ".join(told[form] for form in forms) + (f". all, levels and tests: {board.form}." if forms[1:] else ".")
+        "; ".join(stated[form] for form in forms) + (f". all, levels and tests: {board.form}." if forms[1:] else ".")
     ]
     weighed = [row for row in board.rows for each in row.also.values() if each.how == "likelihood"]
     if weighed:

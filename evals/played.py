@@ -83,9 +83,9 @@ def one_board(boards: Iterable[tuple[str, str]]) -> str | None:
     for arm, board in boards:
         arms.setdefault(board, set()).add(arm)
     if len(arms) > 1:
-        told = "; ".join(f"{board!r}: {', '.join(sorted(names))}" for board, names in sorted(arms.items()))
+        stated = "; ".join(f"{board!r}: {', '.join(sorted(names))}" for board, names in sorted(arms.items()))
         raise BoardError(
-            f"arms were played on different boards ({told}): run the stage 'evaluate' again for all of them"
+            f"arms were played on different boards ({stated}): run the stage 'evaluate' again for all of them"
         )
     return next(iter(arms), None)
 

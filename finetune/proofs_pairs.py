@@ -81,8 +81,8 @@ def prove_mask(evidence: PairsEvidence) -> Proof:
                     )
     looked = min(LOOKED_AT, len(evidence.pairs))
     detail = f"both turns of {looked} pairs have the log-probabilities of their {tokens:g} tokens, up to {farthest:.1g}"
-    told: dict[str, float | int | str] = {"pairs": looked, "tokens": int(tokens), "max_difference": farthest}
-    return Proof(name="mask", passed=True, detail=detail, numbers=told)
+    stated: dict[str, float | int | str] = {"pairs": looked, "tokens": int(tokens), "max_difference": farthest}
+    return Proof(name="mask", passed=True, detail=detail, numbers=stated)
 
 
 def by_hand(model: Any, row: Row, tok: Any) -> tuple[float, int]:

@@ -186,8 +186,8 @@ def _missing(tok: Any, message: dict[str, Any], span: Sequence[int], stops: Sequ
     text = tok.decode(list(span))
     content = escape_special_tokens(tok, message.get("content") or "").strip()
     # through the tokenizer, and without spaces: some tokenizers normalise text, most templates strip it
-    told = tok.decode(tok(content, add_special_tokens=False)["input_ids"])
-    if "".join(told.split()) not in "".join(text.split()):
+    stated = tok.decode(tok(content, add_special_tokens=False)["input_ids"])
+    if "".join(stated.split()) not in "".join(text.split()):
         return f"the text {content[:60]!r}"
     for call in message.get("tool_calls") or []:
         if call["function"]["name"] not in text:

@@ -221,8 +221,8 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 def _unfinished(state: Path) -> bool:
     try:
-        told = json.loads(state.read_text(encoding="utf-8"))
-        return int(told["global_step"]) < int(told["max_steps"])
+        stated = json.loads(state.read_text(encoding="utf-8"))
+        return int(stated["global_step"]) < int(stated["max_steps"])
     except (ValueError, KeyError, TypeError):
         return False
 

@@ -105,7 +105,7 @@ def opening_state(task: Task, form: Form, sample: int = 0) -> Episode:
         "gold": task.gold,
         "aliases": list(task.aliases),
         "parts": list(task.parts),
-        "told": [hop.value for hop in task.hops],
+        "stated": [hop.value for hop in task.hops],
     }
 
 

@@ -212,7 +212,7 @@ async def verify(state: Episode, runtime: Runtime[Context]) -> dict[str, Any]:
         judged,
         aliases=state.get("aliases") or (),
         parts=state.get("parts") or (),
-        told=state.get("told") or (),
+        stated=state.get("stated") or (),
     )
     return {**update, "verdict": verdict, "stop": stop}
 
@@ -230,8 +230,8 @@ async def retrieved(state: Episode, context: Context) -> list[str]:
     library = await library_of(context)
     rows = state.get("tool_uses") or []
     names = {hit["chunk"] for row in rows for hit in row["hits"]}
-    told = [row["extract"] for row in rows if not row["hits"] and not row["error"]]
-    return [f"{chunk.title}\n{chunk.text}" for chunk in (library.chunk(name) for name in sorted(names))] + told
+    stated = [row["extract"] for row in rows if not row["hits"] and not row["error"]]
+    return [f"{chunk.title}\n{chunk.text}" for chunk in (library.chunk(name) for name in sorted(names))] + stated
 
 
 async def going_on(state: Episode) -> Literal["reason", "__end__"]:

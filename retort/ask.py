@@ -194,11 +194,11 @@ def ending(state: Mapping[str, Any], context: Context, seconds: float) -> str:
     reasons = (state.get("verdict") or {}).get("reasons") or ()
     lines += [f"check   {PROBLEMS.get(name, name)}" for name in reasons]
     spent = state.get("spent") or []
-    asked, told = sum(row["prompt"] for row in spent), sum(row["completion"] for row in spent)
+    asked, stated = sum(row["prompt"] for row in spent), sum(row["completion"] for row in spent)
     usd = sum(row["usd"] for row in spent)
     cost = f", {usd:.4f} USD" if usd else ""
     tools = len(state.get("tool_uses") or ())
-    lines.append(f"{state.get('steps', 0)} turns, {tools} tool calls, {asked} + {told} tokens{cost}, {seconds:.2f} s")
+    lines.append(f"{state.get('steps', 0)} turns, {tools} tool calls, {asked} + {stated} tokens{cost}, {seconds:.2f} s")
     return "\n".join(lines)
 
 

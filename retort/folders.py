@@ -77,8 +77,8 @@ def check_run(run: Path) -> None:
 def config_of(run: Path) -> Path | None:
     """The config that a run folder belongs to, by its run.json; None where that tells none that is there."""
     try:
-        told = json.loads((run / RUN_MARK).read_text(encoding="utf-8"))["config"]
-        found = (run / told).resolve()
+        stated = json.loads((run / RUN_MARK).read_text(encoding="utf-8"))["config"]
+        found = (run / stated).resolve()
         return found if found.is_file() else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         return None
@@ -141,11 +141,11 @@ def claim(run: Path, config: Path | None) -> None:
         return
     else:
         named = "run.toml"
-    if not (run / RUN_MARK).is_file() or told(run) != named:
+    if not (run / RUN_MARK).is_file() or named_config(run) != named:
         write_json(run / RUN_MARK, {"config": named})
 
 
-def told(run: Path) -> str | None:
+def named_config(run: Path) -> str | None:
     """The config as run.json names it; None where it is broken."""
     try:
         return str(json.loads((run / RUN_MARK).read_text(encoding="utf-8"))["config"])

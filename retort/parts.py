@@ -1,6 +1,6 @@
 """What a stage's result depends on, as named parts: settings, files, source code, models, tools and the corpus.
 
-Each part is a hash of content under a name that `told` turns into words, so that a stale stage can say what changed.
+Each part is a hash of content under a name; `part_label` says it in words, so that a stale stage can say what changed.
 Where a file lies and when it was written is no part.
 """
 
@@ -189,7 +189,7 @@ def trained(run: Path, stage: str) -> Parts:
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """What changed, in words: `distill/exam/build.py and [exam] train changed`; empty where nothing did."""
     names = sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
-    words = list(dict.fromkeys(told(name) for name in names))
+    words = list(dict.fromkeys(part_label(name) for name in names))
     if not words:
         return ""
     if len(words) > SHOWN:
@@ -197,7 +197,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     return f"{' and '.join(filter(None, [', '.join(words[:-1]), words[-1]]))} changed"
 
 
-def told(name: str) -> str:
+def part_label(name: str) -> str:
     """A part's name in words."""
     kind, _, rest = name.partition(".")
     if kind == "config":

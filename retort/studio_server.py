@@ -77,7 +77,7 @@ def studio(run_folder: Path, trajectory: str | None, port: int | None, browser: 
             if episode is not None:
                 opened = open_thread(url, episode)
                 page = f"{STUDIO}/thread/{opened.thread}?baseUrl={quote(url, safe='')}"
-                print("\n".join(told(url, episode, opened)))
+                print("\n".join(opened_lines(url, episode, opened)))
             print(f"studio     {page}   (a page of LangSmith's that speaks with this server through your browser)")
             print("Control-C ends the server, and its threads with it.", flush=True)
             if browser:
@@ -90,7 +90,7 @@ def studio(run_folder: Path, trajectory: str | None, port: int | None, browser: 
     return 1
 
 
-def told(url: str, episode: Episode, opened: Opened) -> list[str]:
+def opened_lines(url: str, episode: Episode, opened: Opened) -> list[str]:
     """What a person is told of an opened thread."""
     t = episode.played
     lines = [f"thread     {opened.thread}   trajectory {t.key}, task {t.task_id}, stop {t.stop}"]

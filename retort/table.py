@@ -62,7 +62,7 @@ TRAINING = (
 )
 COLLECTED = ("collect", "!collect.concurrency", "!collect.workers", "!collect.executor", "board")
 """Settings that make an episode of collecting one that is asked for."""
-TOLD = ("proofs.json", "training.json", "losses.jsonl")
+REPORTED = ("proofs.json", "training.json", "losses.jsonl")
 """Files of a student's folder that the report shows."""
 
 
@@ -274,7 +274,7 @@ STAGES: dict[str, Stage] = {
                 "board.json",
                 COLLECTED_BOARD,
                 "leaks.json",
-                *(f"students/*/{name}" for name in TOLD),
+                *(f"students/*/{name}" for name in REPORTED),
             ),
             (
                 "agents/answers.py",

@@ -43,17 +43,17 @@ OPENAI = "OPENAI_API_KEY"
 class Item:
     """One thing that would be executed, or given a key."""
 
-    told: str
+    description: str
     """In words, for the terminal."""
     content: str
     """SHA-256 of what it is; another content is another thing."""
 
 
-def item(told: str, *parts: Any) -> Item:
+def item(description: str, *parts: Any) -> Item:
     """A thing by its content; its words are safe to print."""
     # All 256 bits: of a shorter hash somebody could make a harmless thing and a harmful one that agree in it.
     content = hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode(errors="surrogatepass")).hexdigest()
-    return Item(" ".join(printable(redacted(told)).split()), content)
+    return Item(" ".join(printable(redacted(description)).split()), content)
 
 
 def named(config: RunConfig) -> list[Item]:
@@ -295,7 +295,7 @@ def agree(config: RunConfig, home: Path, run: Path, *, trust: bool, ask: bool = 
     if new and not trust and os.environ.get(AGREED) == "1":
         return
     if new and not trust:
-        lines = "\n".join(f"    {each.told}" for each in new)
+        lines = "\n".join(f"    {each.description}" for each in new)
         about = f"{home} names what would be executed here, or given a key:\n{lines}"
         if not ask:
             how = step or f"start `retort studio {run}`"
@@ -354,7 +354,7 @@ class Record:
     def add(self, things: Iterable[Item]) -> None:
         """Note what was agreed to."""
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        fresh = {each.content: f"{today} {each.told}" for each in things if not self.knows(each)}
+        fresh = {each.content: f"{today} {each.description}" for each in things if not self.knows(each)}
         if fresh:
             self.agreed |= fresh
             self.write()

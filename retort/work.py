@@ -86,7 +86,7 @@ def collect(run: Run) -> str:
                 enough=options.enough,
                 budget=run.config.budget,
                 executor=options.executor,
-                told=partial(summarise, run, name),
+                on_summary=partial(summarise, run, name),
                 **how,
             )
             done = now(playing)

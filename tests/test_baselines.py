@@ -8,7 +8,7 @@ import pytest
 from exam_parts import question
 
 from agents.task import Form, Task
-from distill.exam.baselines import BASELINES, baselines, chances, company, families, values_told
+from distill.exam.baselines import BASELINES, baselines, chances, company, families, values_stated
 
 FOUR = ("on", "off", "auto", "never")
 
@@ -94,7 +94,7 @@ def test_nearest_question() -> None:
     ],
 )
 def test_values_told(text: str, found: list[str]) -> None:
-    assert values_told(text) == found
+    assert values_stated(text) == found
 
 
 def test_told_in_the_question_free() -> None:

@@ -75,17 +75,17 @@ def test_options_of_a_list_have_one_form_of_value() -> None:
 
 
 def test_no_option_is_told_in_one_of_the_questions() -> None:
-    drafts = [draft(n, str(100 + n), question=f"{chr(97 + n)}?", told=(str(100 + (n + 1) % 12),)) for n in range(12)]
+    drafts = [draft(n, str(100 + n), question=f"{chr(97 + n)}?", stated=(str(100 + (n + 1) % 12),)) for n in range(12)]
     made = dealt(drafts)
     assert made
     for one in made:
-        told = {canonical(value) for d in one.drafts for value in d.told}
+        told = {canonical(value) for d in one.drafts for value in d.stated}
         assert not told & {canonical(option) for option in one.options}
-    assert not fits([draft(0, "5s", told=("60 seconds",)), draft(1, "60s")])
+    assert not fits([draft(0, "5s", stated=("60 seconds",)), draft(1, "60s")])
 
 
 def test_a_question_that_tells_its_own_answer_gets_no_options() -> None:
-    telling = draft(90, "999", question="zz?", told=("999",))
+    telling = draft(90, "999", question="zz?", stated=("999",))
     assert telling.answered
     assert all(telling not in one.drafts for one in dealt([*numbers(11), telling]))
 

@@ -115,7 +115,7 @@ def test_a_budget_that_is_used_up_says_what_to_raise() -> None:
 async def test_the_summary_of_a_run(kettle: Path, ledger: Ledger) -> None:
     table, told = Table.from_context(little.context(kettle)), list[Collected]()
     first = await collect(TASKS[:2], table, ledger)
-    again = await collect(TASKS, table, ledger, samples=3, enough=2, told=told.append)
+    again = await collect(TASKS, table, ledger, samples=3, enough=2, on_summary=told.append)
     assert (first.wanted, first.known, first.played, first.accepted, first.not_needed) == (2, 0, 2, 2, 0)
     assert (again.wanted, again.known, again.played, again.not_needed) == (18, 2, 10, 6)
     assert told == [again]
@@ -167,7 +167,7 @@ async def test_the_summary_is_told_of_a_run_that_is_stopped_too(kettle: Path, le
     told: list[Collected] = []
     table = Table.from_context(little.context(kettle))
     with pytest.raises(BudgetError, match="^judging paused"):
-        await collect(TASKS, table, ledger, budget=Budget(tokens=1), title="judging", told=told.append, concurrency=1)
+        await collect(TASKS, table, ledger, budget=Budget(tokens=1), title="judging", on_summary=told.append, concurrency=1)
     (summary,) = told
     assert (summary.played, summary.wanted) == (0, 6) and summary.accounts["reason"].calls == 1
 

@@ -57,7 +57,7 @@ def test_a_draft_is_about_its_facts_in_reading_order() -> None:
     one, two = known("a", "1", module="m", group="g", family="f"), known("b", "2", group="g")
     made = draft(
         "pair", "professional", "Q?", "1 and 2", [one, two, one], module,
-        told=["x"], parts=["1", "2"], square=["1 and 2", "2 and 1"], block="a|b",
+        stated=["x"], parts=["1", "2"], square=["1 and 2", "2 and 1"], block="a|b",
     )  # fmt: skip
     assert made == Draft(
         kind="pair",
@@ -70,7 +70,7 @@ def test_a_draft_is_about_its_facts_in_reading_order() -> None:
         group="g",
         groups=("g",),
         modules=("m", None, "m"),
-        told=("x",),
+        stated=("x",),
         parts=("1", "2"),
         square=("1 and 2", "2 and 1"),
         block="a|b",
@@ -83,12 +83,12 @@ def test_the_attribute_and_the_family_are_of_the_last_fact_group_and_source_of_t
     made = draft("bridge", "professional", "Q?", "2", [known("a", "b"), known("b", "2")], module)
     assert (made.group, made.groups, made.attribute) == ("a", ("a", "b"), "size of b")
     assert dict(made.provenance) == {"attribute": "size of b", "family": "size of b", "source": "a.md"}
-    assert (made.told, made.parts, made.square, made.block) == ((), (), (), "")
+    assert (made.stated, made.parts, made.square, made.block) == ((), (), (), "")
 
 
 def test_a_draft_is_answered_where_its_gold_is_told_in_any_notation() -> None:
     def told(gold: str, *values: str) -> bool:
-        return draft("call", "consultant", "Q?", gold, [known("a", "1")], module, told=values).answered
+        return draft("call", "consultant", "Q?", gold, [known("a", "1")], module, stated=values).answered
 
     assert told("5", "5") and told("'x'", "x") and told("5", "7", "`5`")
     assert not told("5") and not told("5", "7") and not told("x", "X")

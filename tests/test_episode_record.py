@@ -307,7 +307,7 @@ async def test_an_episode_goes_on_from_where_it_was_paused(kettle: Path, tmp_pat
 def test_an_episode_opens_with_what_is_shown_and_with_what_the_last_check_needs() -> None:
     task = TASK.model_copy(update={"aliases": ("three",), "parts": ("3", "4"), "hops": (*TASK.hops, *TASK.hops)})
     asked = {"question": task.question, "sample": 7}
-    checked = {"gold": "3", "aliases": ["three"], "parts": ["3", "4"], "told": ["3", "3"]}
+    checked = {"gold": "3", "aliases": ["three"], "parts": ["3", "4"], "stated": ["3", "3"]}
     assert opening_state(task, "free", 7) == {**asked, **checked, "options": []}
     assert opening_state(task, "choice", 7) == {**asked, **checked, "options": ["3", "17", "31", "45"]}
     assert opening_state(task, "free")["sample"] == 0

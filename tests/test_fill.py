@@ -143,7 +143,7 @@ def test_no_answer_is_more_often_right_than_the_cap() -> None:
 
 
 def test_a_tenth_may_tell_their_answer() -> None:
-    telling = [draft(100 + n, str(500 + n), told=(str(500 + n),), question=f"T{' ' * n}?") for n in range(30)]
+    telling = [draft(100 + n, str(500 + n), stated=(str(500 + n),), question=f"T{' ' * n}?") for n in range(30)]
     part = filled([*drafts_of([str(100 + n) for n in range(30)]), *telling], 40)
     assert sum(one.answered for one in every(part)) == 4
     assert all(not one.answered for ring in part.dealt for one in ring.drafts)

@@ -62,7 +62,7 @@ def test_the_neighbours_value_comes_down_to_the_allowed_rate() -> None:
 
 def test_the_value_told_comes_down_to_the_allowed_rate() -> None:
     drafts = many([str(n) for n in range(200)])
-    drafts = [draft(n, str(n), told=(str(n),) if n % 4 == 0 else ("x",), cell=CELLS[n % 5]) for n in range(200)]
+    drafts = [draft(n, str(n), stated=(str(n),) if n % 4 == 0 else ("x",), cell=CELLS[n % 5]) for n in range(200)]
     assert rates(drafts)["told"] == pytest.approx(0.25)
     left = kept(drafts)
     assert rates(left)["told"] <= ALLOWED
@@ -143,7 +143,7 @@ def told(right: int, count: int) -> list[Draft]:
     """Drafts of which some tell their own value, and nothing else can be guessed."""
     golds = many([str(1000 + n) for n in range(count)])
     return [
-        draft(n, item.gold, told=(item.gold,) if n < right else ("x",), entities=item.entities, cell=item.cell)
+        draft(n, item.gold, stated=(item.gold,) if n < right else ("x",), entities=item.entities, cell=item.cell)
         for n, item in enumerate(golds)
     ]
 

@@ -14,7 +14,7 @@ from agents.models.bases import tiny_base
 from finetune.methods import methods
 from retort import parts
 from retort.config import RunConfig, load_config
-from retort.parts import Parts, changes, told
+from retort.parts import Parts, changes, part_label
 from retort.pipeline import Run
 from retort.stages import parts_of, sources
 from retort.table import stage_of, stages_of
@@ -120,9 +120,9 @@ def test_changes_in_words() -> None:
     more = dict.fromkeys(before, "2")
     assert changes(before, {**before, **more}) == "a.py, [exam] train, seed and 2 more changed"
     assert changes(before, {name: "1" for name in before if name != "config.seed"}) == "seed changed"
-    assert told("config.board.limits.steps") == "[board.limits] steps"
-    assert told("team.my.team.reason.weights") == "the weights of the reason seat of my.team"
-    assert told("team.teacher.all.first_thought") == "[teams.teacher] first_thought"
+    assert part_label("config.board.limits.steps") == "[board.limits] steps"
+    assert part_label("team.my.team.reason.weights") == "the weights of the reason seat of my.team"
+    assert part_label("team.teacher.all.first_thought") == "[teams.teacher] first_thought"
 
 
 STARTS = {

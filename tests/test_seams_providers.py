@@ -214,4 +214,4 @@ def test_a_path_of_the_users_own_provider_is_the_configs(tmp_path: Path) -> None
     (tmp_path / "run.toml").write_text(CONFIG.replace("TEACHER", "mine.py:echo:x"), encoding="utf-8")
     config = load_config(tmp_path / "run.toml")
     assert config.teams["teacher"].reason.model == f"{tmp_path / 'mine.py'}:echo:x"
-    assert any(f"imports {tmp_path / 'mine.py'}" in item.told for item in named(config))
+    assert any(f"imports {tmp_path / 'mine.py'}" in item.description for item in named(config))

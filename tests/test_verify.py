@@ -73,7 +73,7 @@ def test_each_value_on_the_way_needs_a_quote_that_bears_it() -> None:
 
 
 def test_a_right_answer_with_a_quote_that_bears_it_is_accepted() -> None:
-    assert judged(final(), told=["60s"]) == {
+    assert judged(final(), stated=["60s"]) == {
         "well_formed": True,
         "grounded": True,
         "correct": True,
@@ -84,7 +84,7 @@ def test_a_right_answer_with_a_quote_that_bears_it_is_accepted() -> None:
 
 
 def test_a_wrong_answer_is_wrong_and_stays_grounded() -> None:
-    found = judged(final("7"), told=["60s"])
+    found = judged(final("7"), stated=["60s"])
     assert (found["correct"], found["accepted"], found["reasons"]) == (False, False, ["wrong"])
     assert (found["well_formed"], found["grounded"]) == (True, True)
 
@@ -97,31 +97,31 @@ def test_an_answer_that_could_not_be_read_is_not_called_wrong_too(check: str) ->
 
 @pytest.mark.parametrize("check", ["no_quote", "ungrounded", "empty_quote"])
 def test_one_check_of_the_quotes_is_enough_to_be_ungrounded_and_is_told_once(check: str) -> None:
-    found = judged(final(), (check,), told=["something else"])
+    found = judged(final(), (check,), stated=["something else"])
     assert (found["grounded"], found["accepted"], found["reasons"]) == (False, False, [check])
     wrong = judged(final("7"), (check,))
     assert wrong["reasons"] == [check, "wrong"] and wrong["well_formed"] is True
 
 
 def test_quotes_that_do_not_bear_what_the_manual_tells_support_nothing() -> None:
-    found = judged(final(), told=["60s", "closed"])
+    found = judged(final(), stated=["60s", "closed"])
     assert (found["correct"], found["grounded"], found["accepted"]) == (True, False, False)
     assert found["reasons"] == ["unsupported"]
-    assert judged(final("7"), told=["closed"])["reasons"] == ["wrong", "unsupported"]
+    assert judged(final("7"), stated=["closed"])["reasons"] == ["wrong", "unsupported"]
 
 
 def test_a_judge_that_finds_the_answer_supported_stands_in_for_the_key() -> None:
     words = {"supported": True, "said": "it does"}
-    found = judged(final(), told=["closed"], judged=words)
+    found = judged(final(), stated=["closed"], judged=words)
     assert (found["accepted"], found["judge"]) == (True, words)
-    unsure = judged(final(), told=["closed"], judged={"supported": False})
+    unsure = judged(final(), stated=["closed"], judged={"supported": False})
     assert unsure["reasons"] == ["unsupported"]
-    refused = judged(final(), ("judge",), told=["60s"], judged={"supported": False})
+    refused = judged(final(), ("judge",), stated=["60s"], judged={"supported": False})
     assert (refused["accepted"], refused["grounded"], refused["reasons"]) == (False, True, ["judge"])
 
 
 def test_without_a_search_grounding_is_unknown_and_nothing_needs_support() -> None:
-    found = judged(Final("60s", ()), searched=False, told=["60s"])
+    found = judged(Final("60s", ()), searched=False, stated=["60s"])
     assert (found["grounded"], found["accepted"], found["reasons"]) == (None, True, [])
 
 

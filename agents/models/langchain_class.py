@@ -189,21 +189,21 @@ def plain(result: ChatResult) -> ChatResult:
     if not result.generations:
         raise ProviderError("garbage", "the reply holds no message")
     first = result.generations[0]
-    told = {**(result.llm_output or {}), **(first.generation_info or {}), **first.message.response_metadata}
-    return ChatResult(generations=[ChatGeneration(message=message_of(first.message, told))])
+    stated = {**(result.llm_output or {}), **(first.generation_info or {}), **first.message.response_metadata}
+    return ChatResult(generations=[ChatGeneration(message=message_of(first.message, stated))])
 
 
-def message_of(message: BaseMessage, told: Mapping[str, Any]) -> AIMessage:
+def message_of(message: BaseMessage, stated: Mapping[str, Any]) -> AIMessage:
     """A reply with its text as one string, its thought in `reasoning_content`, its ending in the protocol's word.
 
     Args:
-        told: what the package says of the reply, wherever it says so.
+        stated: what the package says of the reply, wherever it says so.
     """
     if not isinstance(message, AIMessage):
         raise ProviderError("garbage", f"the reply is a {type(message).__name__}")
     thought = str(message.additional_kwargs.get("reasoning_content") or "") or "\n".join(thoughts(message.content))
     extra = {"reasoning_content": without_in(thought)} if thought else {}
-    ending = next((told[name] for name in ("finish_reason", "stop_reason", "stopReason") if told.get(name)), "")
+    ending = next((stated[name] for name in ("finish_reason", "stop_reason", "stopReason") if stated.get(name)), "")
     usage = message.usage_metadata
     if usage is not None and (usage["input_tokens"] <= 0 or usage["output_tokens"] < 0):
         usage = None  # no count; the desk estimates

@@ -118,7 +118,7 @@ def _forward(engine: Any, rows: Sequence[Continuation]) -> list[tuple[float, ...
     found = []
     for row, text in zip(spread, rows, strict=True):
         # The logits at one place tell of the token after it.
-        told = row[keep - 1 - len(text.ids) : keep - 1]
+        stated = row[keep - 1 - len(text.ids) : keep - 1]
         wanted = torch.tensor(text.ids, device=engine.device)
-        found.append(tuple(told.gather(1, wanted[:, None])[:, 0].tolist()))
+        found.append(tuple(stated.gather(1, wanted[:, None])[:, 0].tolist()))
     return found

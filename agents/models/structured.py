@@ -103,11 +103,11 @@ async def _reply(
         except ProviderError as error:
             if error.kind != "request" or seat.structured == "json_schema":
                 raise
-        answered = await call(seat, role, told(asked, schema), seconds=left)
+        answered = await call(seat, role, with_schema(asked, schema), seconds=left)
         _refused.add(seat.model)  # only now: had this been refused too, the schema would not have been the reason
         mended.append(f"{role}:no_json_schema")
         return answered
-    return await call(seat, role, told(asked, schema), seconds=left)
+    return await call(seat, role, with_schema(asked, schema), seconds=left)
 
 
 def takes_schema(seat: Seat) -> bool:
@@ -128,7 +128,7 @@ def takes_schema(seat: Seat) -> bool:
     return seat.structured == "json_schema"
 
 
-def told(messages: Sequence[BaseMessage], schema: type[BaseModel]) -> list[BaseMessage]:
+def with_schema(messages: Sequence[BaseMessage], schema: type[BaseModel]) -> list[BaseMessage]:
     """The messages with the schema in words at the end of the system message."""
     text = prompt("structured").format(schema=in_words(schema))
     if messages and isinstance(messages[0], SystemMessage):

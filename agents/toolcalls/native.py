@@ -59,8 +59,8 @@ def incoming(reply: AIMessage, tools: Sequence[dict[str, Any]]) -> tuple[AIMessa
     if calls and isinstance(content, str) and content != content.rstrip():
         content = content.rstrip()  # vLLM's parsers leave the line break before the call's tag in the text
         mended.append("space_before_call")
-    if not calls and isinstance(content, str) and (told := narrated(content, offer, cut=was_cut(reply))) is not None:
-        content, calls, names = told
+    if not calls and isinstance(content, str) and (stated := narrated(content, offer, cut=was_cut(reply))) is not None:
+        content, calls, names = stated
         return put_together(reply, content, calls, [*mended, "narrated", *names], thought=thought)
     message, mended = put_together(reply, content, calls, mended, thought=thought, with_ids=True)
     return (message, mended) if mended or message.invalid_tool_calls or reply.invalid_tool_calls else (reply, [])

@@ -87,6 +87,6 @@ def incoming(transport: Transport, reply: AIMessage, tools: Sequence[dict[str, A
     if not calls and (reply.tool_calls or reply.invalid_tool_calls):  # the endpoint has read the text by itself
         calls, more = native.drafts(reply, offer)
         return put_together(reply, content, calls, [*mended, *names, *more], thought=thought, with_ids=True)
-    if not calls and (told := narrated(content, offer, but=transport, cut=was_cut(reply))) is not None:
-        content, calls, names = told.content, told.calls, [*names, "narrated", *told.mended]
+    if not calls and (stated := narrated(content, offer, but=transport, cut=was_cut(reply))) is not None:
+        content, calls, names = stated.content, stated.calls, [*names, "narrated", *stated.mended]
     return put_together(reply, content, calls, [*mended, *names], thought=thought)

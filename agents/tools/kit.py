@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..context import Board, Context, McpServer
 from ..errors import ConfigError
 from .checks import validator
-from .results import Observation, broken, failed, told
+from .results import Observation, broken, failed, observation_of
 from .schemas import BUILTIN
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ async def use(context: Context, library: Library, name: str, arguments: dict[str
         return broken(name, "it was cancelled")
     except (Exception, SystemExit) as error:
         return broken(name, error)
-    return told(name, message)
+    return observation_of(name, message)
 
 
 async def close_kits() -> None:

@@ -51,7 +51,7 @@ def broken(tool: str, error: BaseException | str) -> Observation:
     return failed(f"{tool} failed: {unplaced}")
 
 
-def told(tool: str, message: ToolMessage) -> Observation:
+def observation_of(tool: str, message: ToolMessage) -> Observation:
     """What a LangChain tool returned: its text, `[image]` for an image, JSON for structured content."""
     text = readable(message.content)
     artifact = message.artifact

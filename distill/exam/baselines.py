@@ -104,7 +104,7 @@ def nearest(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances
     return [float(canonical(gold) == canonical(task.gold)) for task, gold in zip(tasks, golds, strict=True)]
 
 
-def values_told(question: str) -> list[str]:
+def values_stated(question: str) -> list[str]:
     """Names and values that stand in a question: in backticks, after `to`, after an equals sign; in order."""
     found = ["".join(match) for match in _TOLD.findall(question)]
     inside = [value for text in found for value in re.findall(r"=([^,)\s]+)", text)]
@@ -112,16 +112,16 @@ def values_told(question: str) -> list[str]:
 
 
 @baseline("told in the question")
-def told(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
+def stated_in_question(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
     """A value that the question tells: the first or the last one, whichever was right more often in training."""
     ends: dict[str, Counter[int]] = defaultdict(Counter)
     for task in train:
-        stated = [canonical(value) for value in values_told(task.question)]
+        stated = [canonical(value) for value in values_stated(task.question)]
         for end in (0, -1):
             ends[task.kind][end] += bool(stated) and stated[end] == canonical(task.gold)
     found = []
     for task in tasks:
-        stated = [canonical(value) for value in values_told(task.question)]
+        stated = [canonical(value) for value in values_stated(task.question)]
         if form == "choice":
             found.append(_heaviest(task, [float(canonical(option) in stated) for option in task.options]))
             continue
@@ -135,7 +135,7 @@ def named(tasks: Sequence[Task], train: Sequence[Task], form: Form) -> Chances:
     """One of the names and values in the question, drawn at random: one of two in an either-or question."""
     found = []
     for task in tasks:
-        stated = {canonical(value) for value in values_told(task.question)}
+        stated = {canonical(value) for value in values_stated(task.question)}
         found.append((canonical(task.gold) in stated) / max(1, len(stated)))
     return found
 

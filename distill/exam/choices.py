@@ -135,8 +135,8 @@ def fits(ring: Sequence[Draft]) -> bool:
     golds = {_form(draft.gold) for draft in ring}
     if len(golds) < len(ring):
         return False
-    told = {_form(value) for draft in ring for value in draft.told}
-    return not told & golds
+    stated = {_form(value) for draft in ring for value in draft.stated}
+    return not stated & golds
 
 
 _form = lru_cache(maxsize=100_000)(canonical)

@@ -55,7 +55,7 @@ class Draft:
     groups: tuple[str, ...]
     """Groups of everything that the question is about; all on one side of the split."""
     modules: tuple[str | None, ...]
-    told: tuple[str, ...] = ()
+    stated: tuple[str, ...] = ()
     """Values that stand in the question; none of them may be an option."""
     parts: tuple[str, ...] = ()
     """The gold's parts, of a question about two entities."""
@@ -71,7 +71,7 @@ class Draft:
     @property
     def answered(self) -> bool:
         """Whether the question tells its answer."""
-        return self.key in {normalise(value) for value in self.told}
+        return self.key in {normalise(value) for value in self.stated}
 
     @cached_property
     def key(self) -> str:
@@ -95,7 +95,7 @@ def draft(
     chain: Sequence[Known],
     module_of: ModuleOf,
     *,
-    told: Sequence[str] = (),
+    stated: Sequence[str] = (),
     parts: Sequence[str] = (),
     square: Sequence[str] = (),
     block: str = "",
@@ -113,7 +113,7 @@ def draft(
         group=first.group,
         groups=tuple(dict.fromkeys(known.group for known in chain)),
         modules=tuple(module_of(known) for known in chain),
-        told=tuple(told),
+        stated=tuple(stated),
         parts=tuple(parts),
         square=tuple(square),
         block=block,

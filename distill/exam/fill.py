@@ -20,7 +20,7 @@ from .choices import Dealt, rings
 from .drafts import Draft
 
 T = TypeVar("T")
-TOLD = 0.1
+STATED = 0.1
 """Share of a kind's questions that may tell their answer."""
 DOWN: tuple[Level, ...] = ("consultant", "professional", "engineer")
 """A level that cannot fill its share leaves the rest to the next one."""
@@ -142,7 +142,7 @@ def fill(kind: str, drafts: Sequence[Draft], count: int, cap: float, known: Asso
     for draft in in_turn(rest, lambda draft: draft):
         if filled.count() >= count:
             break
-        if golds[draft.key] < limit and not (draft.answered and answered >= TOLD * count):
+        if golds[draft.key] < limit and not (draft.answered and answered >= STATED * count):
             filled.single.append(draft)
             golds[draft.key] += 1
             answered += draft.answered

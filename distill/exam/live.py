@@ -150,17 +150,17 @@ def _call(
     others = [name for name in names if name != asked]
     changed = asked if asked in names and rng.random() < SET_DRAFTS else rng.choice(others or [""])
     words = [*positional, *(f"{name}={name}" for name in keyword)]
-    told = ""
+    stated = ""
     if changed:
-        told = other_value(signature.parameters[changed].default, rng)
-        words.append(f"{changed}={told}")
+        stated = other_value(signature.parameters[changed].default, rng)
+        words.append(f"{changed}={stated}")
     source = f"{item.fact.entity}({', '.join(words)})"
     if len(source) > LONG_CALL:
         return None
     gold = bound(source, signature, asked)
     if gold is None or (changed != asked and normalise(gold) != normalise(item.fact.value)):
         return None
-    if changed != asked and told and normalise(told) == normalise(gold):
+    if changed != asked and stated and normalise(stated) == normalise(gold):
         return None  # the answer would stand in the question by accident
     question = rng.choice(
         (
@@ -168,7 +168,7 @@ def _call(
             f"A program calls `{source}`. What is `{asked}` inside the call?",
         )
     )
-    return draft("call", "consultant", question, gold, [item], module_of, told=(told,) if told else ())
+    return draft("call", "consultant", question, gold, [item], module_of, stated=(stated,) if stated else ())
 
 
 def evaluate(rows: Sequence[tuple[Sequence[str], str]], seconds: float = SECONDS) -> list[str | None]:

@@ -75,7 +75,7 @@ def _left_alone(item: Known, other: Known, value: str, module_of: ModuleOf) -> D
         f"A configuration sets `{other.label}` to {value} and leaves `{item.label}` unset. "
         f"Which value of `{item.label}` is in force?"
     )
-    made = draft("effective", "consultant", question, gold, [item], module_of, told=(value,))
+    made = draft("effective", "consultant", question, gold, [item], module_of, stated=(value,))
     # The other one is no hop, but it must stand on the same side of the split.
     entities = (*made.entities, other.fact.entity)
     groups = tuple(dict.fromkeys((item.group, other.group)))
@@ -85,7 +85,7 @@ def _left_alone(item: Known, other: Known, value: str, module_of: ModuleOf) -> D
 def _set(item: Known, value: str, module_of: ModuleOf) -> Draft:
     gold = in_force({item.label: item.fact.value}, [(item.label, value)])[item.label]
     question = f"A configuration sets `{item.label}` to {value}. Which value of `{item.label}` is in force?"
-    return draft("effective", "consultant", question, gold, [item], module_of, told=(value,))
+    return draft("effective", "consultant", question, gold, [item], module_of, stated=(value,))
 
 
 def version(text: str, whole: bool = False) -> tuple[int, ...] | None:

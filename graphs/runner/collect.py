@@ -179,7 +179,7 @@ async def collect(
     workers: int = 1,
     executor: str | None = None,
     title: str = "collect",
-    told: Callable[[Collected], None] | None = None,
+    on_summary: Callable[[Collected], None] | None = None,
 ) -> Collected:
     """Play every task `samples` times, or until `enough` of its episodes are accepted, unless the ledger has it.
 
@@ -188,7 +188,7 @@ async def collect(
         budget: what all starts of this ledger's run may spend.
         workers: parts that share the work.
         executor: where episodes are played (executors.py); None = in worker processes where there are several workers.
-        told: gets the summary, of a run that is stopped too.
+        on_summary: gets the summary, of a run that is stopped too.
 
     Raises:
         ProviderError: the endpoint is plainly down; what was finished is in the ledger.
@@ -247,8 +247,8 @@ async def collect(
         lowest_in_flight=tally.lowest,
         seconds=round(ledger.seconds(), 1),
     )
-    if told is not None:
-        told(done)
+    if on_summary is not None:
+        on_summary(done)
     stopped(done, tally, title)
     return done
 

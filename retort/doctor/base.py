@@ -53,11 +53,11 @@ def base_findings(config: RunConfig, chunk: int = CHUNK_CHARS) -> list[Finding]:
             return found
         settings = declared(weights)
         shipped = student.base == TINY_BASE and set(templates(config)) == {None}
-        told = Words()
+        stated = Words()
         if not shipped:
-            more, told = words(config, weights)
+            more, stated = words(config, weights)
             found += more
-        found += [*vocabulary(settings, told.size), *positions(config, settings, chunk, told)]
+        found += [*vocabulary(settings, stated.size), *positions(config, settings, chunk, stated)]
     except MissingExtra as error:
         return [Finding("extra_missing", "broken", str(error), install_line(error.extra))]
     except (SeatError, StageError) as error:
@@ -166,13 +166,13 @@ class Words:
 
 def words(config: RunConfig, weights: Weights) -> tuple[list[Finding], Words]:
     """Findings on tokenizer and template, and what else they tell."""
-    wire, found, told = config.student.transport, [], Words()
+    wire, found, stated = config.student.transport, [], Words()
     for template in templates(config):
         try:
             tok = load_tokenizer(weights.tokenizer_path, chat_template=template, training=True)
         except ProofError as error:
             step = "name a token there that ends no turn and stands in no text"
-            return [Finding("pad_token", "broken", str(error), step)], told
+            return [Finding("pad_token", "broken", str(error), step)], stated
         except MissingExtra:
             raise
         except RetortError as error:
@@ -183,12 +183,12 @@ def words(config: RunConfig, weights: Weights) -> tuple[list[Finding], Words]:
         if all(each.severity == "fine" for each in more):
             sample = " ".join(every_prompt().values())
             chars = len(sample) / max(1, len(tok(sample)["input_ids"]))
-            told = Words(chars, len(tok), prompt_tokens(tok, wire))
+            stated = Words(chars, len(tok), prompt_tokens(tok, wire))
         for each in more:
             step = way_out(weights.tokenizer_path, wire) if each.severity == "broken" else each.step
             label = "" if template is None else f"{template}: "
             found.append(replace(each, step=step, seen=f"{label}{each.seen}"))
-    return found, told
+    return found, stated
 
 
 def vocabulary(settings: dict[str, Any], size: int) -> list[Finding]:
@@ -200,16 +200,16 @@ def vocabulary(settings: dict[str, Any], size: int) -> list[Finding]:
     return [Finding("vocabulary", "broken", seen, "take the tokenizer that belongs to the weights")]
 
 
-def positions(config: RunConfig, settings: dict[str, Any], chunk: int, told: Words) -> list[Finding]:
+def positions(config: RunConfig, settings: dict[str, Any], chunk: int, stated: Words) -> list[Finding]:
     """Whether an episode fits: refused where even the shortest one does not."""
     limit = (settings.get("text_config") or settings).get("max_position_embeddings")
     if not isinstance(limit, int):
         return []
     most = config.student.max_tokens
-    whole = need(config.board, most, chunk, told.chars)
+    whole = need(config.board, most, chunk, stated.chars)
     step = "lower board.top_k, board.extract_lines or student.max_tokens, or take a base with more positions"
-    if told.least + most > limit:
-        seen = f"{limit:,} positions, and an episode of one look-up needs {told.least:,} and {most} for its reply"
+    if stated.least + most > limit:
+        seen = f"{limit:,} positions, and an episode of one look-up needs {stated.least:,} and {most} for its reply"
         return [Finding("positions", "broken", seen, step)]
     if limit < whole.likely:
         seen = f"{limit:,} positions, and a long episode needs up to {whole.likely:,} ({whole.how}): limit:context"
@@ -241,9 +241,9 @@ def conversation(transport: Transport, rules: str = SYSTEM) -> Row:
 def template_findings(tok: Any, transport: Transport) -> list[Finding]:
     """Findings on the template of an opened tokenizer; one fine one where nothing is wrong with it."""
     row = conversation(transport)
-    told = ("the system and user turns", "the turn with a call", "the observation", "the answer")
+    stated = ("the system and user turns", "the turn with a call", "the observation", "the answer")
     rendered: list[list[int]] = []
-    for end, what in zip((2, 3, 4, 5), told, strict=True):
+    for end, what in zip((2, 3, 4, 5), stated, strict=True):
         try:
             rendered.append(render(tok, row.messages[:end], row.tools, add_generation_prompt=end in (2, 4)))
         except SeatError as error:
@@ -264,7 +264,7 @@ def template_findings(tok: Any, transport: Transport) -> list[Finding]:
     ]
     if found:
         return found
-    for what, earlier, later in zip(told, rendered, rendered[1:], strict=False):
+    for what, earlier, later in zip(stated, rendered, rendered[1:], strict=False):
         if later[: len(earlier)] != earlier:
             seen = (
                 f"{what} look different once the conversation goes on, so a student would be served what it never saw"

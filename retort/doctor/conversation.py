@@ -186,7 +186,7 @@ def read_arguments(raw: Any) -> tuple[str | None, dict[str, Any]]:
     return f"arguments are a JSON {type(value).__name__} where an object belongs", {}
 
 
-def told(content: str) -> bool:
+def call_in_text(content: str) -> bool:
     """Whether a reply without a call tells one, in prose or as JSON."""
     return bool(_TOLD.search(content)) and not _ANSWERED.search(content)
 
@@ -259,7 +259,7 @@ def shape_findings(turn: Turn) -> list[Finding]:
         return found
     if says_nothing(reply):
         found.append(silent(reply, "the first turn"))
-    elif turn.called or turn.message.invalid_tool_calls or told(reply.content):
+    elif turn.called or turn.message.invalid_tool_calls or call_in_text(reply.content):
         seen = f"no tool_calls through {turn.wire}; the text tells the call: {reply.content!r}"
         found.append(Finding("narrated_call", "broken", shortened(seen, 200)))
     else:

@@ -139,8 +139,8 @@ def replayed(turn: Turn, later: list[Reply], *, greedy: bool) -> list[tuple[list
     """The conversations played, as they were sent, with the replies where those were greedy."""
     from agents.toolcalls import outgoing
 
-    told = [opening(), *(history(further=further, call_id=turn.call_id) for further in (False, True))]
-    sent = [outgoing(turn.wire, messages, [SEARCH]) for messages in told]
+    stated = [opening(), *(history(further=further, call_id=turn.call_id) for further in (False, True))]
+    sent = [outgoing(turn.wire, messages, [SEARCH]) for messages in stated]
     return [(each, reply if greedy else None) for each, reply in zip(sent, [turn.reply, *later], strict=True)]
 
 

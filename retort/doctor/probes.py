@@ -161,9 +161,9 @@ async def other(target: ProbeTarget, needed: Need, question: str) -> Section:
         if provider.weighable:
             found, account = await in_process(seat, target.tools, needed, question)
             return Section(title, tuple(found), account)
-        told = await asyncio.to_thread(provider.inspect, spec, seat, pending=target.later)
-        if told is not None:
-            return Section(title, tuple(Finding(*each) for each in told))
+        stated = await asyncio.to_thread(provider.inspect, spec, seat, pending=target.later)
+        if stated is not None:
+            return Section(title, tuple(Finding(*each) for each in stated))
         found, account = await one_turn(seat, target.tools)
         return Section(title, tuple(found), account)
     except Exception as error:  # a model folder, and a package of others, can hold anything

@@ -264,9 +264,9 @@ class ManPage:
                 continue
             rows.append(line.split(tab))
             within, block = rows[-1][-1].rstrip() == "T{", []
-        told = [[" ".join(self._plain(cell).split()) for cell in row] for row in rows]
-        width = max((len(row) for row in told), default=0)
-        for number, row in enumerate(told):
+        stated = [[" ".join(self._plain(cell).split()) for cell in row] for row in rows]
+        width = max((len(row) for row in stated), default=0)
+        for number, row in enumerate(stated):
             self._say("| " + " | ".join([*row, *[""] * (width - len(row))]) + " |")
             if number == 0:
                 self._say("| " + " | ".join(["---"] * width) + " |")

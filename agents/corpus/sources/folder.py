@@ -50,8 +50,8 @@ class Folder(Source):
     def fingerprint(self, content: Callable[[Path], str]) -> dict[str, Any]:
         """The pages by relative path and content, the facts, and what reads the pages beside Retort's own code."""
         found, _ = pages(self.manuals, self.settings.loaders)
-        told = [(path.relative_to(self.manuals).as_posix(), content(path)) for path in found]
-        parts: dict[str, Any] = {"manuals": told, "facts": content(self.facts)}
+        stated = [(path.relative_to(self.manuals).as_posix(), content(path)) for path in found]
+        parts: dict[str, Any] = {"manuals": stated, "facts": content(self.facts)}
         named = suffixes(self.settings.loaders)
         others = {}
         for name in sorted({named[path.suffix.lower()] for path in found}):
