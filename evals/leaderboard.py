@@ -261,7 +261,7 @@ def seat_name(seat: str, run: Path) -> str:
             return name
         return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
 
-    url = spec.url if spec.url and not Path(spec.url).is_absolute() else None
+    url = spec.url if spec.url and "://" in spec.url else None
     return spec._replace(provider=shown(spec.provider), model=shown(spec.model), url=url).line
 
 

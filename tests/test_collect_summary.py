@@ -167,7 +167,9 @@ async def test_the_summary_is_told_of_a_run_that_is_stopped_too(kettle: Path, le
     told: list[Collected] = []
     table = Table.from_context(little.context(kettle))
     with pytest.raises(BudgetError, match="^judging paused"):
-        await collect(TASKS, table, ledger, budget=Budget(tokens=1), title="judging", on_summary=told.append, concurrency=1)
+        await collect(
+            TASKS, table, ledger, budget=Budget(tokens=1), title="judging", on_summary=told.append, concurrency=1
+        )
     (summary,) = told
     assert (summary.played, summary.wanted) == (0, 6) and summary.accounts["reason"].calls == 1
 

@@ -14,7 +14,8 @@ from agents.corpus.facts import Fact
 from agents.corpus.index import Library
 from agents.errors import ExamError
 from agents.task import Task
-from distill.exam.build import KINDS, MAX_UNSEEN, MIN_UNSEEN, Exam, ExamConfig, build_exam
+from distill.exam.build import MAX_UNSEEN, MIN_UNSEEN, Exam, ExamConfig, build_exam
+from distill.exam.kinds import made
 from distill.exam.split import HeldOut, Names
 
 MODULES = ("heater", "pump", "valve", "panel", "alarm", "radio", "lid", "hose", "lamp")
@@ -97,7 +98,7 @@ def test_a_split_of_size_nought_is_not_there(kettle: Manual) -> None:
 def test_levels_have_their_shares_and_kinds_their_levels(exam: Exam) -> None:
     levels = Counter(task.level for task in of(exam, "test"))
     assert levels == {"engineer": 10, "professional": 6, "consultant": 4}
-    assert all(KINDS[task.kind] == task.level for task in exam.tasks)
+    assert all(made(task.kind).level == task.level for task in exam.tasks)
     assert {task.kind for task in exam.tasks} == {"lookup", "pair", "effective", "release"}
 
 

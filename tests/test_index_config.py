@@ -183,12 +183,12 @@ def test_an_index_of_ones_own_plays_to_the_end(tmp_path: Path, capsys: pytest.Ca
     (root / "mine.py").write_text(OWN)
     config = load_config(root / "run.toml")
     assert config.index.kind == f"{root / 'mine.py'}:Titles"
-    assert "mine.py:Titles: the code of its file runs here" in " ".join(each.told for each in named(config))
+    assert "mine.py:Titles: the code of its file runs here" in " ".join(each.description for each in named(config))
     assert command(root, "run", "--trust") == 0
     run = Run(config, root / "run")
     episodes = list((root / "run" / "scores").glob("teacher.trajectories.jsonl"))
     hits = [
-        hit for line in episodes[0].read_text().splitlines() for s in json.loads(line)["searches"] for hit in s["hits"]
+        hit for line in episodes[0].read_text().splitlines() for s in json.loads(line)["tool_uses"] for hit in s["hits"]
     ]
     assert hits and all(hit["score"] % 2 == 0 for hit in hits), "scores are those of the user's own class"
     before = board_parts(run.context("teacher", "react", "score", held_out=False))
@@ -247,11 +247,11 @@ def test_what_a_foreign_run_folders_library_names_is_told(
     place = run / "library" / "index.json"
     assert trained(run) == []
     place.write_text(json.dumps({"kind": f"{tmp_path / 'theirs.py'}:Index"}))
-    assert ["theirs.py:Index: the code of its file runs here" in each.told for each in trained(run)] == [True]
+    assert ["theirs.py:Index: the code of its file runs here" in each.description for each in trained(run)] == [True]
     monkeypatch.setenv("A_KEY", "abcdef")
     place.write_text(json.dumps({"kind": "dense", "model": "m", "url": "https://example.org/v1", "key_env": "A_KEY"}))
     (sent,) = trained(run)
-    assert sent.told == "the index sends $A_KEY and every query to https://example.org/v1"
+    assert sent.description == "the index sends $A_KEY and every query to https://example.org/v1"
 
 
 def test_a_library_of_an_older_version_is_refused(kettle: Path, tmp_path: Path) -> None:
