@@ -48,7 +48,7 @@ def test_reading_a_config_runs_no_code_of_the_users(tmp_path: Path) -> None:
     assert config.student.stages == (f"{root / 'mine.py'}:Mine",)
     assert config.student.trainings == ("Mine",)
     assert [arm.name for arm in config.arms()] == ["base", "student", "student closed book", "teacher"]
-    assert [each.told for each in named(config)] == [
+    assert [each.description for each in named(config)] == [
         f"the training method {root / 'mine.py'}:Mine: the code of its file runs here"
     ]
     assert main(["plan", str(root / "run.toml")]) == 2, "it is asked about first"

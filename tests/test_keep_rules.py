@@ -12,7 +12,7 @@ import synthetic_run as synthetic
 from agents.files import read_jsonl
 from agents.models.meter import Account
 from agents.task import Task
-from distill.keep import FILTERS, keep, legend, reason_to_drop, rescored, sort_ledger, write_sorted
+from distill.keep import FILTERS, drop_if, legend, reason_to_drop, rescored, sort_ledger, write_sorted
 from graphs.trajectory import ToolUse, Trajectory
 
 TASK = synthetic.make_task(0, "train")
@@ -43,7 +43,7 @@ def test_reasons_are_explained_by_one_sentence() -> None:
 def test_a_filter_of_ones_own_sees_task_and_episode_and_comes_last() -> None:
     try:
 
-        @keep("short")
+        @drop_if("short")
         def short(task: Task, trajectory: Trajectory) -> bool:
             """The gold is short.
 

@@ -160,14 +160,14 @@ def test_what_is_in_force() -> None:
     for one in made:
         name = one.entities[0]
         setting = one.question.removeprefix("A configuration sets `").partition("` to ")
-        assert len(one.told) == 1
-        assert f" to {one.told[0]}" in one.question
+        assert len(one.stated) == 1
+        assert f" to {one.stated[0]}" in one.question
         if one.answered:
             assert setting[0] == name
-            assert one.gold == one.told[0] != values[name]
+            assert one.gold == one.stated[0] != values[name]
         else:
             assert f"leaves `{name}` unset" in one.question
-            assert one.gold == values[name] != one.told[0]
+            assert one.gold == values[name] != one.stated[0]
             assert set(one.groups) == {name, setting[0]}, "both are on one side of the split"
     assert effective([known("a", "1")], random.Random(RNG), no_module) == []
     assert effective([known(f"o{n}", f"{n} x") for n in range(9)], random.Random(RNG), no_module) == []

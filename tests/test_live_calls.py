@@ -156,7 +156,7 @@ def test_most_questions_leave_the_parameter_alone_and_the_others_tell_the_answer
         parameter = draft.question.split("`")[3]
         source = draft.question.split("`")[1]
         assert draft.answered == (f"{parameter}=" in source)
-        assert draft.told and source.endswith(f"={draft.told[0]})")
+        assert draft.stated and source.endswith(f"={draft.stated[0]})")
         if not draft.answered:
             assert draft.gold == draft.hops[0].value
 
@@ -166,7 +166,7 @@ def test_required_arguments_are_named_and_a_call_may_set_nothing() -> None:
     sources = {draft.question.split("`")[1] for seed in range(9) for draft in asked(quantiles, seed)}
     assert all(source.startswith("statistics.quantiles(data, ") for source in sources)
     (only,) = asked([default("sum", "start", "0")], 1)
-    assert only.question.split("`")[1] == "sum(iterable)" and only.told == () and only.gold == "0"
+    assert only.question.split("`")[1] == "sum(iterable)" and only.stated == () and only.gold == "0"
 
 
 def test_keyword_only_arguments_are_passed_by_name() -> None:
@@ -188,7 +188,7 @@ def test_what_is_set_is_of_the_parameters_own_type() -> None:
     for seed in range(40):
         for draft in asked(rows, seed):
             name = draft.question.split("`")[1].rpartition(", ")[2].partition("=")[0]
-            set_to.setdefault(name, set()).add(type(eval_literal(draft.told[0])))
+            set_to.setdefault(name, set()).add(type(eval_literal(draft.stated[0])))
     assert {name: set_to[name] for name in types} == {name: {kind} for name, kind in types.items()}
 
 

@@ -163,7 +163,8 @@ def test_the_config_names_a_loader_beside_it(tmp_path: Path, capsys: pytest.Capt
     root = with_own(tmp_path)
     config = load_config(root / "run.toml")
     assert config.corpus.loaders == {".log": f"{root / 'mine.py'}:log"}
-    assert f"the loader {root / 'mine.py'}:log: the code of its file runs here" in {each.told for each in named(config)}
+    told = {each.description for each in named(config)}
+    assert f"the loader {root / 'mine.py'}:log: the code of its file runs here" in told
     assert main(["index", "--trust", str(root)]) == 0
     assert "7 pages" in capsys.readouterr().err
 

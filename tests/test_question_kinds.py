@@ -124,7 +124,7 @@ def test_a_kind_of_ones_own_is_asked(tmp_path: Path) -> None:
     (root / "mine.py").write_text(OWN)
     config = load_config(root / "run.toml")
     assert config.exam.kinds == (f"{root / 'mine.py'}:Since", "lookup")
-    told = {each.told for each in named(config)}
+    told = {each.description for each in named(config)}
     assert f"the question kind {root / 'mine.py'}:Since: the code of its file runs here" in told
     for stage in ("index", "exam"):
         assert main([stage, "--trust", str(root)]) == 0

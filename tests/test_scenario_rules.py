@@ -71,7 +71,7 @@ def test_what_another_setting_leaves_alone_keeps_the_manuals_value() -> None:
     for draft in alone:
         asked, other = draft.entities
         assert draft.gold == values[asked] == draft.hops[0].value
-        (told,) = draft.told
+        (told,) = draft.stated
         assert draft.question == (
             f"A configuration sets `{other}` to {told} and leaves `{asked}` unset. "
             f"Which value of `{asked}` is in force?"
@@ -88,7 +88,7 @@ def test_a_few_questions_ask_for_what_was_set_and_tell_it() -> None:
     values = {item.fact.entity: item.fact.value for item in SETTINGS}
     for draft in told:
         (asked,) = draft.entities
-        assert draft.gold == draft.told[0] != values[asked] and draft.answered
+        assert draft.gold == draft.stated[0] != values[asked] and draft.answered
         assert draft.question == (
             f"A configuration sets `{asked}` to {draft.gold}. Which value of `{asked}` is in force?"
         )
@@ -97,7 +97,7 @@ def test_a_few_questions_ask_for_what_was_set_and_tell_it() -> None:
 def test_values_stay_among_their_type() -> None:
     mixed = [known(f"n{n}", f"{n + 5}") for n in range(6)] + [known(f"d{n}", f"{n + 5}ms") for n in range(6)]
     for draft in drafts(mixed):
-        assert all(told.endswith("ms") == draft.hops[0].entity.startswith("d") for told in draft.told)
+        assert all(told.endswith("ms") == draft.hops[0].entity.startswith("d") for told in draft.stated)
         assert len({name[0] for name in draft.entities}) == 1
 
 

@@ -65,7 +65,7 @@ def test_own_scores_and_seats_of_scores_are_resolved_and_asked_about(root: Path)
     config = load_config(root / "run.toml")
     assert config.evaluate.scores == ("search", f"{root / 'mine.py'}:brevity", "judged_support")
     assert config.evaluate.seats["judged_support"].model == f"scripted:lines@{root / 'judge.jsonl'}"
-    assert [each.told for each in named(config)] == [
+    assert [each.description for each in named(config)] == [
         f"the score {root / 'mine.py'}:brevity: the code of its file runs here"
     ]
     wrong = (

@@ -70,7 +70,8 @@ def test_a_source_of_ones_own_makes_an_exam(tmp_path: Path, capsys: pytest.Captu
     root = with_own(tmp_path)
     config = load_config(root / "run.toml")
     assert config.corpus.source == f"{root / 'mine.py'}:Tickets"
-    assert f"the source {root / 'mine.py'}:Tickets: the code of its file runs here" in {e.told for e in named(config)}
+    told = {each.description for each in named(config)}
+    assert f"the source {root / 'mine.py'}:Tickets: the code of its file runs here" in told
     for stage in ("index", "exam"):
         assert main([stage, "--trust", str(root)]) == 0
     said = capsys.readouterr().err

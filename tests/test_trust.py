@@ -134,7 +134,7 @@ def test_an_own_folder_is_not_asked_about(tmp_path: Path, mark: Path, foreign: P
 def told(folder: Path, toml: str) -> list[str]:
     """What a config names, in words."""
     write_text(folder / "run.toml", f'name = "k"\n[corpus]\nsource = "stdlib"\n{toml}')
-    return [each.told for each in named(load_config(folder / "run.toml"))]
+    return [each.description for each in named(load_config(folder / "run.toml"))]
 
 
 def test_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_templates_of_students(tmp_path: Path) -> None:
     write_text(student / "config.json", "{}")
     write_text(student / "tokenizer_config.json", '{"chat_template": "{{ theirs }}"}')
     (found,) = trained(run)
-    assert found.told == f"the chat template of {student} is rendered for every prompt"
+    assert found.description == f"the chat template of {student} is rendered for every prompt"
     assert asked(run) == 2
     with pytest.raises(TrustError, match="chat template of .*students/sft"):
         agree(load_config(run), run, run, trust=False)
@@ -217,7 +217,7 @@ def test_a_script_of_a_command_is_a_part_of_it(tmp_path: Path) -> None:
             f'name = "k"\n[corpus]\nsource = "stdlib"\n[board.mcp.x]\ncommand = "python"\nargs = ["{script}"]\n',
         )
         (board[text],) = named(load_config(tmp_path / "run.toml"))
-    assert board["one"].told == board["two"].told
+    assert board["one"].description == board["two"].description
     assert board["one"].content != board["two"].content
 
 
@@ -239,5 +239,5 @@ def test_the_class_of_a_langchain_seat_is_told(tmp_path: Path) -> None:
         'name = "x"\n[corpus]\nsource = "stdlib"\n[teams.teacher]\n'
         'reason = { provider = "langchain:parrot_class.Parrot", model = "polly", key_env = "MY_KEY" }\n'
     )
-    (told,) = [each.told for each in named(load_config(tmp_path / "run.toml"))]
+    (told,) = [each.description for each in named(load_config(tmp_path / "run.toml"))]
     assert told == "the seat teams.teacher.reason imports parrot_class: its code runs here, and is given $MY_KEY"
