@@ -19,7 +19,6 @@ from .task import Form
 Role = Literal["reason", "search", "extract", "judge"]
 Mode = Literal["react", "cot", "answer"]
 Transport = Literal["native", "text", "hermes"]
-Wire = Transport
 Verify = Literal["off", "score", "revise"]
 
 

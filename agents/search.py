@@ -18,7 +18,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from .answers import fold
 from .context import Context
 from .corpus.chunks import Chunk
-from .corpus.index import words
+from .corpus.tokens import words
 from .errors import ProviderError
 from .extractor import LATE, extracted_lines
 from .models.desk import call

@@ -86,7 +86,7 @@ def asked(row: dict[str, Any]) -> str:
 def write_library(folder: Path) -> None:
     """Cut and index the manual."""
     from agents.corpus.documents import Document
-    from agents.corpus.index import Library
+    from agents.corpus.library import Library
 
     made = (Document(id=name, title=f"The {name}", text=text, source=f"{name}.md") for name, text in pages())
     Library.build(made).save(folder)

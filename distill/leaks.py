@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from agents.answers import fold
-from agents.corpus.index import Library, names
+from agents.corpus.library import Library
+from agents.corpus.tokens import names
 from agents.errors import ProofError
 from agents.task import Task
 

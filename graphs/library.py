@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from agents.context import Context
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.files import read_model
 
 from .contents import sha256_of

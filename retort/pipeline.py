@@ -107,7 +107,7 @@ def do(run: Run, only: Sequence[str] | None, *, force: bool) -> None:
 
 def unusable(run: Run, stage: str) -> str:
     """Why what a stage made cannot be used although every file is as it was; empty where it can."""
-    from agents.corpus.index import Library
+    from agents.corpus.library import Library
 
     try:
         if stage == "index":

@@ -39,7 +39,7 @@ def index(run: Run) -> str:
 def exam(run: Run) -> str:
     """Facts into exam.jsonl, held_out.json and exam.json; those that ask nothing into facts_rejected.jsonl."""
     from agents.corpus.facts import read_facts
-    from agents.corpus.index import Library
+    from agents.corpus.library import Library
     from distill.exam.build import build_exam
     from distill.exam.kinds import kinds_of
 
@@ -113,7 +113,7 @@ def summarise(run: Run, name: str, done: Collected) -> None:
 
 def dataset(run: Run) -> str:
     """The ledger into kept.jsonl, dropped.jsonl and the training files; blocked by the leak proof."""
-    from agents.corpus.index import Library
+    from agents.corpus.library import Library
     from distill.dataset import texts_of, write_dataset
     from distill.exam.split import HeldOut
     from distill.keep import sort_ledger, write_sorted

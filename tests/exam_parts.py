@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.answers import bears, canonical, fold, match_option, normalise
 from agents.corpus.facts import Fact
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.task import Hop, Task
 from distill.exam.build import Exam, ExamConfig
 from distill.exam.drafts import Draft

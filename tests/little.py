@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.context import Board, Context, Seat, Team
 from agents.corpus.documents import Document
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.files import write_json, write_jsonl
 from agents.task import Hop, Task
 

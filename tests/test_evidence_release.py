@@ -8,7 +8,7 @@ import pytest
 
 from agents.corpus.documents import Document
 from agents.corpus.facts import Fact
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from distill.exam.evidence import find_evidence
 from distill.exam.scenarios import is_release, releases, version
 

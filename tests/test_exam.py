@@ -19,7 +19,7 @@ from exam_parts import check, draft, with_options
 
 from agents.corpus.documents import read_corpus
 from agents.corpus.facts import Fact, read_facts
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ExamError
 from distill.exam.build import Exam, ExamConfig, build_exam, cell_of, unseen_first
 from distill.exam.names import Names
@@ -82,7 +82,7 @@ def test_same_seed_same_exam(exam: Exam) -> None:
     """In another process, too, where sets come in another order."""
     program = (
         "import sys, little; from pathlib import Path; from agents.corpus.documents import read_corpus\n"
-        "from agents.corpus.facts import read_facts; from agents.corpus.index import Library\n"
+        "from agents.corpus.facts import read_facts; from agents.corpus.library import Library\n"
         "from distill.exam.build import ExamConfig, build_exam\n"
         "root = little.write_microdomain(Path(sys.argv[1])); found, _ = read_facts(root / 'facts.jsonl')\n"
         "library = Library.build(read_corpus(root / 'manual'))\n"

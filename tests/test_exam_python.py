@@ -11,7 +11,7 @@ from exam_parts import check
 
 from agents.answers import normalise
 from agents.corpus.facts import Fact
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.corpus.sources.stdlib import Stdlib, documents, facts
 from distill.exam.build import Exam, ExamConfig, build_exam
 from distill.exam.kinds import kinds_of

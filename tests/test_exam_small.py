@@ -11,7 +11,7 @@ from exam_parts import check
 
 from agents.corpus.documents import Document
 from agents.corpus.facts import Fact
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ExamError
 from agents.task import Task
 from distill.exam.build import MAX_UNSEEN, MIN_UNSEEN, Exam, ExamConfig, build_exam

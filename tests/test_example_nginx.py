@@ -13,7 +13,7 @@ from test_examples_prepare import EXAMPLES, script, told
 
 from agents.corpus.documents import read_corpus
 from agents.corpus.facts import read_facts
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from distill.exam.evidence import find_evidence
 from retort.config import load_config
 

@@ -17,7 +17,7 @@ import pytest
 
 from agents.corpus.documents import read_corpus
 from agents.corpus.facts import Fact, read_facts
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from distill.exam.evidence import find_evidence
 from retort.config import load_config
 

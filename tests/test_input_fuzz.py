@@ -14,7 +14,7 @@ import tomli_w
 from bad_inputs import small
 
 from agents.corpus.facts import read_facts
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import RetortError
 from distill.exam.build import ExamConfig, build_exam
 from retort.cli import main

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.corpus.documents import Document
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ProofError
 from agents.task import Task
 from distill.exam.names import Names

@@ -11,7 +11,7 @@ import little
 import pytest
 
 from agents.corpus.documents import Document
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ProofError
 from agents.task import Task
 from distill.dataset import DatasetConfig, training_texts, write_dataset

@@ -10,9 +10,10 @@ import pytest
 from agents.corpus.chunks import split
 from agents.corpus.documents import Document, read_corpus, scan
 from agents.corpus.facts import read_facts
-from agents.corpus.index import Library, words
+from agents.corpus.library import Library
 from agents.corpus.loaders.html import page_of
 from agents.corpus.loaders.rst import from_rst
+from agents.corpus.tokens import words
 from agents.errors import CorpusError, ExamError, StageError
 
 PAGE = """# Cache module

@@ -19,7 +19,7 @@ import little
 import pytest
 
 from agents.context import Board, Context, Limits, McpServer
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ConfigError
 from agents.tools import SEARCH, Observation, call_problem, close_kits, offered, use
 from agents.tools.mcp_servers import listed

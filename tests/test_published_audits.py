@@ -10,7 +10,7 @@ from exam_parts import check, with_options
 
 from agents.corpus.documents import read_corpus
 from agents.corpus.facts import Fact, read_facts
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from distill.exam.build import Exam, ExamConfig, build_exam
 from distill.exam.evidence import module_label
 

@@ -9,7 +9,7 @@ import pytest
 
 from agents.corpus.documents import Document
 from agents.corpus.facts import Fact
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ExamError
 from distill.exam.evidence import Known, find_evidence
 from distill.exam.names import Names, distinctive, tokens

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agents.corpus.documents import Document
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.corpus.sources import examples
 from agents.corpus.sources.modules import load, public_modules
 from agents.corpus.sources.signatures import scrub, signature_line, value_text

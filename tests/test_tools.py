@@ -14,7 +14,7 @@ import pytest
 
 from agents.context import Board, FaultKind, Limits, ToolFaults
 from agents.corpus.chunks import Chunk
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ConfigError
 from agents.search import NOTHING
 from agents.tools import SEARCH, Observation, call_problem, close_kits, offered, use

@@ -19,7 +19,7 @@ from .schemas import BUILTIN
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
-    from ..corpus.index import Library
+    from ..corpus.library import Library
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Endpoints refuse other names of tools."""

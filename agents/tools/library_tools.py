@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from ..answers import fold
 from ..corpus.chunks import Chunk
-from ..corpus.index import Library
+from ..corpus.library import Library
 from ..search import LINE_CHARS, NOTHING
 from ..text import shortened
 from .results import ERROR_CHARS, Observation, failed

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from agents.answers import fold
 from agents.corpus.facts import Fact
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ExamError
 from agents.task import LEVELS, Form, Task
 

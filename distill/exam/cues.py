@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from agents.corpus.index import words
+from agents.corpus.tokens import words
 
 from .drafts import value_type
 

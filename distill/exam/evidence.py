@@ -11,7 +11,8 @@ from typing import NamedTuple
 from agents.answers import bears, canonical, fold, holds, normalise
 from agents.corpus.chunks import Chunk
 from agents.corpus.facts import Fact
-from agents.corpus.index import Library, words
+from agents.corpus.library import Library
+from agents.corpus.tokens import words
 from agents.errors import ExamError
 from agents.task import Hop
 

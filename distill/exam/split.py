@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from agents.corpus.chunks import Chunk
-from agents.corpus.index import Library
+from agents.corpus.library import Library
 from agents.errors import ExamError
 
 from .evidence import Known, module_label

@@ -15,7 +15,7 @@ from typing import Literal
 
 from agents.answers import fold, holds, normalise
 from agents.corpus.chunks import Chunk
-from agents.corpus.index import words
+from agents.corpus.tokens import words
 
 from .names import Names, distinctive
 

@@ -101,7 +101,7 @@ def write_library(folder: Path, pages: Mapping[str, str]) -> None:
         pages: title -> text in Markdown.
     """
     from agents.corpus.documents import Document
-    from agents.corpus.index import Library
+    from agents.corpus.library import Library
 
     documents = [Document(id=title, title=title, text=text, source=title) for title, text in pages.items()]
     Library.build(documents).save(folder / LIBRARY)
