@@ -15,7 +15,7 @@ from .answers import fold, stands_in
 from .context import Seat
 from .models.structured import ask_structured, fenced
 from .prompts import prompt
-from .state import Spent
+from .spent import Spent
 
 LATE = "extract:late"
 """What is mended where the episode's seconds ran out (agents/models/structured.py)."""

@@ -16,7 +16,7 @@ from .answers import fold
 from .context import Context
 from .models.desk import call
 from .prompts import prompt
-from .state import Spent
+from .spent import Spent
 from .text import writable
 
 PREFIX_CHARS = 300

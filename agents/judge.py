@@ -18,7 +18,7 @@ from .answers import LETTERS, Final, fold, stands_in
 from .context import Context
 from .models.structured import ask_structured, fenced
 from .prompts import prompt
-from .state import Spent
+from .spent import Spent
 from .text import shortened, writable
 
 REASON_CHARS = 300

@@ -16,7 +16,7 @@ from .first_thought import first_thought, opened_with, with_prefix
 from .models.desk import call
 from .models.record import call_record
 from .prompts import prompt
-from .state import Spent
+from .spent import Spent
 from .toolcalls import incoming, outgoing, stop_words
 from .tools import call_problem, offering
 

@@ -25,7 +25,7 @@ from .models.desk import call
 from .models.meter import count
 from .prompts import prompt
 from .providers import provider_of, split_spec
-from .state import Spent
+from .spent import Spent
 from .text import writable
 
 NOTHING = "nothing found"

@@ -7,25 +7,12 @@ prompt is made from it.
 from __future__ import annotations
 
 import operator
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
-
-class Spent(TypedDict):
-    """What one model call cost, and what it said."""
-
-    role: str
-    prompt: int
-    completion: int
-    cached: int
-    """Of the prompt tokens, those that the endpoint had cached."""
-    usd: float
-    seconds: float
-    """From sending the request that succeeded to its last byte; in process, its share of the batch it was made in."""
-    call: NotRequired[dict[str, Any]]
-    """`graphs.trajectory.Call` as plain values, without what it cost."""
+from .spent import Spent
 
 
 class Episode(TypedDict, total=False):

@@ -17,7 +17,8 @@ from langgraph.runtime import Runtime
 from agents.context import Context
 from agents.models.meter import OutOfBudget
 from agents.search import NOTHING, nearest_lines
-from agents.state import Episode, Spent
+from agents.spent import Spent
+from agents.state import Episode
 from agents.tools.faults import planned, spoiled
 from agents.tools.kit import use
 from agents.tools.schemas import ARGUMENT

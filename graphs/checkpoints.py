@@ -14,7 +14,7 @@ from langchain_core.messages import AnyMessage, convert_to_messages
 
 from agents.answers import LETTERS, match_option
 from agents.models.meter import Account
-from agents.state import Spent
+from agents.spent import Spent
 from agents.task import Task
 
 from .episode import opening_state

@@ -28,7 +28,8 @@ from agents.context import Context
 from agents.models.attempts import remembered
 from agents.models.meter import Account
 from agents.models.samples import sampling
-from agents.state import Episode, Spent
+from agents.spent import Spent
+from agents.state import Episode
 from agents.task import Form, Task
 from agents.tools import offered
 

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemM
 
 from agents.context import Board, Limits, ToolFaults
 from agents.models.meter import Budget, LocalSpendCounter, Meter, metered
-from agents.state import Spent
+from agents.spent import Spent
 from agents.tools import offered
 from agents.tools.faults import planned
 from graphs.episode import (

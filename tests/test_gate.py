@@ -10,7 +10,7 @@ import pytest
 from agents.models.gate import Gate
 from agents.models.meter import Budget, LocalSpendCounter, Meter, current_meter, metered
 from agents.models.turns import AT_ONCE, TURN_SECONDS, Turnstile
-from agents.state import Spent
+from agents.spent import Spent
 
 
 def row(prompt: int = 100, completion: int = 20, usd: float = 0.01) -> Spent:

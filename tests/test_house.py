@@ -96,7 +96,10 @@ def test_help_is_quick_and_light() -> None:
 def test_configs_load_without_torch(module: str) -> None:
     program = f"import sys, {module}; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not {"torch", "transformers", "trl", "datasets", "peft", "matplotlib"} & set(out.stdout.split())
+    late = {"torch", "transformers", "trl", "datasets", "peft", "matplotlib"}
+    # A second of CPU of every command.
+    late |= {"langgraph", "langchain_core", "sklearn"} if module == "retort.config" else set()
+    assert not late & set(out.stdout.split())
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.toml")), ids=lambda p: f"{p.parent.name}-{p.stem}")

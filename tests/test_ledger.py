@@ -11,7 +11,7 @@ import synthetic_run as synthetic
 
 from agents.errors import LedgerError, ProviderError
 from agents.models.meter import Meter
-from agents.state import Spent
+from agents.spent import Spent
 from agents.task import Task
 from graphs.runner.ledger import Ledger
 from graphs.trajectory import Trajectory

@@ -148,7 +148,7 @@ NEUTRAL = {
     "agents/text.py": "cuts the words of errors",
     "agents/storage.py": "words of errors of files that cannot be written",
     "agents/models/meter.py": "accounts; imported by the record of an episode for a type",
-    "agents/state.py": "imported by the accounts for a type",
+    "agents/spent.py": "a row of accounts, imported for a type",
     "agents/files.py": "reads and writes JSON lines",
     "agents/answers.py": "training reads no answer; what plays and scores lists it",
     "agents/context.py": "seats and boards; training opens no seat of a config",

@@ -23,7 +23,7 @@ import silence
 from agents.errors import LedgerError, StorageError
 from agents.files import write_text
 from agents.models.meter import Meter
-from agents.state import Spent
+from agents.spent import Spent
 from agents.storage import storage_error
 from graphs.runner.ledger import SYNC_SECONDS, Ledger
 from graphs.trajectory import Trajectory, Verdict

@@ -17,7 +17,7 @@ from .documents import Document
 from .indexes.base import Index, IndexConfig, code_of, fingerprint, kind_of, settings_of
 
 if TYPE_CHECKING:
-    from ..state import Spent
+    from ..spent import Spent
 
 VERSION = 2
 

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.runtime import get_runtime
 
 from ..context import Seat
-from ..state import Spent
+from ..spent import Spent
 
 
 @dataclass(frozen=True)

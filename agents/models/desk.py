@@ -22,7 +22,7 @@ from ..context import Seat
 from ..errors import ProviderError, SeatError
 from ..providers import provider_of, split_spec
 from ..redaction import redacted
-from ..state import Spent
+from ..spent import Spent
 from . import open_seat, opened_seat
 from .attempts import Request, bought_before, remember
 from .estimate import estimated_row, lost_call

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from ..context import Seat
 from ..errors import ProviderError
-from ..state import Spent
+from ..spent import Spent
 from .meter import Lost
 
 TOKEN_BYTES = 4

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..state import Spent
+from ..spent import Spent
 
 
 class Budget(BaseModel):

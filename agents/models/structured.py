@@ -31,7 +31,7 @@ from ..context import Seat
 from ..errors import ProviderError, SeatError
 from ..prompts import prompt
 from ..providers import names_where, provider_of, split_spec
-from ..state import Spent
+from ..spent import Spent
 from ..text import writable
 from .desk import call
 

@@ -20,7 +20,7 @@ from ...errors import ConfigError
 from ...registry import Registry, file_of
 
 if TYPE_CHECKING:
-    from ...state import Spent
+    from ...spent import Spent
     from ..chunks import Chunk
 
 Hits = list[tuple["Chunk", float]]

@@ -32,7 +32,7 @@ from .endpoint import EmbeddingEndpoint, embed_all, embed_batch, endpoint_proble
 from .ranking import best
 
 if TYPE_CHECKING:
-    from ...state import Spent
+    from ...spent import Spent
     from ..chunks import Chunk
 
 ROWS = 8192

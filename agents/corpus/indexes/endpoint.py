@@ -31,7 +31,7 @@ from ...models.estimate import NOT_BILLED, TURNED_AWAY, tokens_of
 from ...models.gate import Gate
 from ...models.meter import Lost, OutOfBudget, count, current_meter
 from ...redaction import know, redacted
-from ...state import Spent
+from ...spent import Spent
 from .base import Missing
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from .base import Hits, Index, IndexConfig, IndexSettings, Missing, indexes, kin
 from .ranking import fused
 
 if TYPE_CHECKING:
-    from ...state import Spent
+    from ...spent import Spent
     from ..chunks import Chunk
 
 
