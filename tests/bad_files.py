@@ -274,7 +274,7 @@ SHOW, ASK = ("show", "{root}/run"), ("ask", "{root}/run", "What is the default o
 TEACHER, PLAN = (*ASK, "--team", "teacher"), ("plan", "{root}/run")
 BOARD = "leaderboard"
 RUNS = [
-    spoilt("leaderboard.json", "truncated", half, "is not JSON (Expecting ", *SHOW),
+    spoilt("leaderboard.json", "truncated", half, "is not JSON (", *SHOW),
     spoilt("leaderboard.json", "empty", nothing, "is not JSON (Expecting value: line 1 column 1 (char 0)): ", *SHOW,
            then=BOARD),
     spoilt("leaderboard.json", "a list", of(b"[1]"), "is no Leaderboard (Input should be a valid dictionary or", *SHOW),
